@@ -1,0 +1,1 @@
+"""Telemetry becomes events: one module per source of evidence, all with one signature."""
