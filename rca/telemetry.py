@@ -230,7 +230,8 @@ class SpanBatch:
     ``peer`` int32 code of an uninstrumented component that the span calls (-1: none);
     ``kind`` and ``status`` int8 as OpenTelemetry numbers them (status 2 = error); ``trace``,
     ``span``, ``parent`` object arrays of str (parent "" = root); ``link_trace``/``link_span`` the
-    span that caused this one over a message, "" where there is none.
+    span that caused this one over a message, "" where there is none; ``text`` what else the span
+    says (error message, statement, attributes as ``key=value``), "" where it says nothing.
     """
 
     components: tuple[str, ...]
@@ -247,10 +248,11 @@ class SpanBatch:
     parent: Texts
     link_trace: Texts
     link_span: Texts
+    text: Texts
 
     def __post_init__(self) -> None:
         names = ("duration", "component", "operation", "peer", "kind", "status", "trace", "span", "parent")
-        columns = {name: getattr(self, name) for name in (*names, "link_trace", "link_span")}
+        columns = {name: getattr(self, name) for name in (*names, "link_trace", "link_span", "text")}
         _check_columns("spans", columns, len(self.start))
         _check_codes("spans.component", self.component, self.components)
         _check_codes("spans.operation", self.operation, self.operations)
@@ -289,6 +291,7 @@ class SpanBatch:
         peer: Sequence[str] | Texts | None = None,
         link_trace: Sequence[str] | Texts | None = None,
         link_span: Sequence[str] | Texts | None = None,
+        text: Sequence[str] | Texts | None = None,
     ) -> Self:
         """A batch from columns of names."""
         rows = len(start)
@@ -315,6 +318,7 @@ class SpanBatch:
             parent=texts(parent),
             link_trace=none if link_trace is None else texts(link_trace),
             link_span=none if link_span is None else texts(link_span),
+            text=none if text is None else texts(text),
         )
 
     def take(self, rows: npt.NDArray[Any]) -> Self:
