@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from rca.cases.labelled import LabelledCase, Onset
 from rca.errors import CaseError, InputError, TelemetryError
 from rca.telemetry import (
     DEBUG,
@@ -56,8 +57,10 @@ _LINE_FIELDS = frozenset({"timestamp", "service", "severity_text", "msg", "trace
 _SPAN_FIELDS = frozenset({"trace_id", "span_id", "parent_id", "service", "name", "start", "duration_ms", "status"})
 
 
-def load(path: Path) -> Iterator[tuple[Case, Answer]]:
+def load(path: Path, *, onset: Onset = "estimated") -> Iterator[LabelledCase]:
     """Every incident below a folder, in order of name, with its answer kept apart.
+
+    ``onset`` makes no difference: the labels say what failed, not when it began.
 
     Raises:
         CaseError: there is no incident, or a file is missing or malformed.
@@ -67,7 +70,7 @@ def load(path: Path) -> Iterator[tuple[Case, Answer]]:
     if not folders:
         raise CaseError("there is no incident here", where=path, remedy="Give the folder that holds the incidents")
     for folder in folders:
-        yield read_case(folder), read_answer(folder)
+        yield LabelledCase(read_case(folder), read_answer(folder))
 
 
 def read_case(folder: Path) -> Case:
