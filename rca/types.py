@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from rca.errors import CaseError, InputError
@@ -26,7 +25,6 @@ MINUTE = 60 * SECOND
 
 Direction = Literal["up", "down", "none"]
 Verdict = Literal["cause", "inconclusive", "healthy"]
-EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 def to_nanoseconds(time: datetime | str | int) -> int:
@@ -132,7 +130,7 @@ class Event:
     severity: float
     direction: Direction = "none"
     evidence: Evidence | None = None
-    attributes: Mapping[str, str] = EMPTY
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.severity <= 1.0:
@@ -156,7 +154,7 @@ class Change:
     time: int
     files: tuple[str, ...] = ()
     diff: str = ""
-    attributes: Mapping[str, str] = EMPTY
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +178,7 @@ class Alert:
     peer: str = ""
     operation: str = ""
     text: str = ""
-    labels: Mapping[str, str] = EMPTY
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
