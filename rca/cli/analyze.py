@@ -1,0 +1,56 @@
+"""``rca analyze``: one case folder in, one report out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rca.cli.terminal import Format, check_writable, messages, output, write_text
+
+
+def analyze(
+    case: Annotated[Path, typer.Argument(help="The folder of the case (see docs/telemetry.md).")],
+    top_k: Annotated[int, typer.Option("--top-k", help="How many root causes to report.")] = 5,
+    form: Annotated[Format, typer.Option("--format", help="How to print the report.")] = "table",
+    html: Annotated[Path | None, typer.Option("--html", help="Also write the incident page to this file.")] = None,
+    history: Annotated[
+        Path | None, typer.Option("--history", help="A health profile, made by `rca profile build`.")
+    ] = None,
+    onset: Annotated[
+        str | None, typer.Option("--onset", help="When it began, if that is known: 2026-01-31T12:00:00Z.")
+    ] = None,
+) -> None:
+    """Find the root causes of an incident."""
+    from rca.cases.folder import read_case
+    from rca.settings import Settings
+    from rca.types import to_nanoseconds
+
+    check_writable(html)
+    settings = Settings(top_k=top_k)
+    given = read_case(case)
+    if history is not None:
+        from rca.health.storage import load_profile
+
+        given = replace(given, health=load_profile(history))
+    if onset is not None:
+        given = replace(given, incident=replace(given.incident, onset=to_nanoseconds(onset)))
+
+    from rca.pipeline import analyze as explain
+
+    report = explain(given, settings)
+    if form == "json":
+        from rca.report.document import to_json
+
+        write_text(to_json(report))
+    else:
+        from rca.report.text import print_report
+
+        print_report(report, given, output())
+    if html is not None:
+        from rca.report.page import write_page
+
+        write_page(report, given, html)
+        messages().print(f"Incident page: {html}")
