@@ -16,6 +16,7 @@ from functools import cached_property
 
 from rca.extract.context import Context
 from rca.health.events import LOWEST, EventHistory, alert_key
+from rca.kinds import load_kinds
 from rca.topology import Topology
 from rca.types import Alert, Event, Evidence
 
@@ -31,8 +32,8 @@ def extract_alerts(context: Context) -> list[Event]:
     """One event per component and alert, and one per callee that a caller's own spans complain of.
 
     Blame is surprise / (2 ln 10^4), doubled where the component has replicas and none of them shows
-    the alert, so that it lies in [0, 1]; spans at the entry of the system show only what users feel
-    and carry none. Alerts about calls, latency, traffic and errors are explainable by a callee.
+    the alert, so that it lies in [0, 1], times the prior of its kind in the catalogue; spans at the
+    entry of the system show only what users feel and carry none. Alerts about calls, latency, traffic and errors are explainable by a callee.
     """
     alerts = [alert for alert in context.case.telemetry.alerts if alert.component]
     if not alerts:
@@ -111,12 +112,12 @@ class Shown:
         alert = alerts[0]
         surprise, alone = self.surprise(component, key), self.is_alone(component, key)
         role = alert.labels.get("role", "")
-        blame = 0.0 if role == "entry" else min(surprise / FULL_SURPRISE * (2.0 if alone else 1.0), 1.0)
+        blame = min(surprise / FULL_SURPRISE * (2.0 if alone else 1.0), 1.0) * _prior(alert.kind)
         start, end = self._times(alerts)
         evidence = Evidence(
             sentence=self._sentence(alert, key, alone),
             group=f"alert: {alert.group or alert.name}",
-            blame=blame,
+            blame=0.0 if role == "entry" else blame,
             likelihood=surprise / math.log(10),
             explainable=bool(alert.operation) or alert.kind.startswith(EXPLAINABLE),
         )
@@ -198,6 +199,12 @@ class Shown:
 
 def _first(pair: tuple[float, Alert]) -> float:
     return pair[0]
+
+
+def _prior(kind: str) -> float:
+    """How readily such an event is a cause, in [0, 1]; 1 for kinds that the catalogue does not list."""
+    known = load_kinds().get(kind)
+    return 1.0 if known is None else known.prior
 
 
 def _order(alert: Alert) -> tuple[object, ...]:

@@ -76,6 +76,14 @@ def test_alerts_that_tell_the_same_share_a_group():
     assert {event.evidence.group for event in events} == {"alert: cpu up"}
 
 
+def test_blame_is_weighted_by_how_readily_such_an_event_is_a_cause():
+    disk = replace(CPU, name="disk", kind="saturation.disk")
+    demand = replace(CPU, name="demand", kind="alert.firing")
+    found = blames(extract_alerts(context(incident("now", CPU, disk, demand))))
+    assert found["shop-0", "disk"] == pytest.approx(found["shop-0", "cpu"] / 2)
+    assert found["shop-0", "demand"] == 0.0
+
+
 def test_spans_at_the_entry_of_the_system_carry_no_blame():
     entry = replace(SELF, labels={"role": "entry"})
     assert extract_alerts(context(incident("now", entry)))[0].evidence.blame == 0.0
@@ -139,7 +147,7 @@ some_alerts = st.lists(
         Alert,
         component=st.sampled_from(["", *COMPONENTS, "unknown"]),
         name=st.sampled_from(["cpu", "/pay slow"]),
-        kind=st.sampled_from(["alert.firing", "latency.up"]),
+        kind=st.sampled_from(["alert.firing", "latency.up", "no.such_kind"]),
         time=st.none() | st.integers(-100, 100),
         end=st.none() | st.integers(-100, 100),
         direction=st.sampled_from(["up", "down", "none"]),
