@@ -1,0 +1,222 @@
+"""Amounts that add up along calls: which component the lost seconds and failed requests belong to.
+
+Averages do not add up along calls, amounts do. A component's excess seconds (requests times
+latency beyond health) and excess failures are regressed on those of the component in which users
+feel the incident; what its callees account for is taken off, noise and lack of correlation count
+against it (``rca.extract.amount_shares``). A component with a handful of requests cannot win, and
+no onset has to be matched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rca.extract.amount_events import Finding, describe
+from rca.extract.amount_graph import build_graph, reachable
+from rca.extract.amount_series import AmountSeries, Array, Kind
+from rca.extract.amount_shares import OTHER_KIND, UNREACHED, CallGraph, excess, share_symptom, spread, strongest
+from rca.extract.context import Context
+from rca.extract.meaning import classify
+from rca.extract.span_amounts import amount_inputs
+from rca.types import Event, Symptom
+
+LEAD = 2
+"""Rows before the onset that stay in the regression: it needs healthy rows, and the onset may be late."""
+
+LONGEST_AFTER = 12
+"""Rows within which the symptom's step is looked for at the end of the window, as far as no alert dates it."""
+
+SPLIT_FROM = 12
+"""Fewer rows are not split: an incident that came without its history is taken as a whole."""
+
+CLIP = (-3.0, 12.0)
+"""Range of the symptom's z when the onset is looked for: one giant row is no step."""
+
+ENTRIES = 3
+"""Where nobody names a symptom: the busiest components that nobody calls, as far as they deviate."""
+DEVIATES = 6.0
+"""Robust z from which such an entry is a symptom (the 99th percentile of healthy windows is about 5.5)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """A symptom's amount: of which component and kind, in which rows, and its sign."""
+
+    component: int
+    kind: Kind
+    rows: slice
+    onset: int
+    sign: float
+    amount: Array
+
+
+def extract_amounts(context: Context) -> list[Event]:
+    """Events of the components through which the symptom's amount passes, with their own share as blame.
+
+    Needs traffic with latency or failures (metrics, or spans) of the symptom's component; gives
+    nothing without. Of several symptoms the one that speaks most clearly counts for each component.
+    """
+    series = amount_inputs(context)
+    if series is None:
+        return []
+    known_rows = int(np.searchsorted(series.window.times, context.onsets.min())) if context.onsets.size else 0
+    graph = build_graph(context.topology, series, known_rows)
+    traces = _trace_symptoms(context, series, graph)
+    findings = [finding for trace in traces for finding in _find(trace, series, graph)]
+    return describe(findings, series, graph, context)
+
+
+def _find(trace: Trace, series: AmountSeries, graph: CallGraph) -> list[Finding]:
+    """Shares in one symptom of both kinds of amount."""
+    reached = reachable(graph.calls, trace.component)
+    findings = []
+    for kind in ("latency", "failures"):
+        symptom, weight = trace.amount, np.where(reached, 1.0, UNREACHED)
+        if kind != trace.kind:
+            symptom = symptom * strongest(kind, symptom, trace.rows, series, reached)
+            weight = weight * OTHER_KIND
+            if not symptom.any():
+                continue
+        shares = share_symptom(kind, symptom, trace.rows, trace.sign, series, graph, weight)
+        lost = float(symptom[trace.onset - trace.rows.start :].sum()) * series.merged
+        findings.append(
+            Finding(
+                kind=kind,
+                symptom=trace.component,
+                same_kind=kind == trace.kind,
+                sign=trace.sign,
+                onset=trace.onset,
+                lost=lost,
+                shares=shares,
+            )
+        )
+    return findings
+
+
+def _trace_symptoms(context: Context, series: AmountSeries, graph: CallGraph) -> list[Trace]:
+    symptoms = context.case.incident.symptoms
+    place = {name: i for i, name in enumerate(series.components)}
+    traces: dict[tuple[int, Kind], Trace] = {}
+    for symptom in symptoms:
+        for component in _members(symptom, place, context):
+            trace = _clearest(context, series, component, _kinds(symptom), symptom)
+            if trace is not None:
+                traces[component, trace.kind] = trace
+    if not symptoms:
+        for component in _entries(series, graph):
+            trace = _clearest(context, series, component, ("latency", "failures"), None)
+            if trace is not None and _deviation(trace, series) >= DEVIATES:
+                traces[component, trace.kind] = trace
+    return [traces[key] for key in sorted(traces)]
+
+
+def _members(symptom: Symptom, place: dict[str, int], context: Context) -> list[int]:
+    """The component itself, else its replicas."""
+    if symptom.component in place:
+        return [place[symptom.component]]
+    return [i for name, i in place.items() if context.topology.service(name) == symptom.component]
+
+
+def _kinds(symptom: Symptom) -> tuple[Kind, ...]:
+    family = classify(symptom.metric).family if symptom.metric else "other"
+    if family == "latency":
+        return ("latency",)
+    # Traffic and unknown metrics have no amount of their own: whichever the component shows more clearly.
+    return ("failures",) if family in ("errors", "availability") else ("latency", "failures")
+
+
+def _entries(series: AmountSeries, graph: CallGraph) -> npt.NDArray[np.intp]:
+    called = np.bincount(graph.calls.indices, minlength=len(series.components)) > 0
+    busy = np.nan_to_num(series.window.traffic).sum(axis=1)
+    order = np.argsort(np.where(called, -1.0, -busy), kind="stable")
+    return order[: min(ENTRIES, int((~called).sum()))]
+
+
+def _clearest(
+    context: Context, series: AmountSeries, component: int, kinds: tuple[Kind, ...], symptom: Symptom | None
+) -> Trace | None:
+    traces = [trace_symptom(context, series, component, kind, symptom) for kind in kinds]
+    known = [trace for trace in traces if trace is not None]
+    return max(known, key=lambda trace: _deviation(trace, series), default=None)
+
+
+def _deviation(trace: Trace, series: AmountSeries) -> float:
+    """Robust z of the symptom's largest row."""
+    one = _only(series, trace.component)
+    healthy = np.nan_to_num(excess(trace.kind, one.health, one))
+    return float(np.abs(trace.amount).max() / spread(healthy)[0])
+
+
+def _only(series: AmountSeries, component: int) -> AmountSeries:
+    from dataclasses import replace
+
+    parts = {
+        name: replace(
+            block,
+            traffic=block.traffic[component : component + 1],
+            latency=block.latency[component : component + 1],
+            failures=block.failures[component : component + 1],
+        )
+        for name, block in (("window", series.window), ("health", series.health))
+    }
+    return replace(series, **parts)
+
+
+def trace_symptom(
+    context: Context, series: AmountSeries, component: int, kind: Kind, symptom: Symptom | None
+) -> Trace | None:
+    """The symptom's amount from shortly before its onset on; None where it is unknown or constant.
+
+    Unknown rows are given the median. The sign is that of the step at the onset, or of the largest
+    row where the window is too short to be split.
+    """
+    one = _only(series, component)
+    amount = excess(kind, one.window, one)[0]
+    if not np.isfinite(amount).any():
+        return None
+    amount = np.where(np.isfinite(amount), amount, np.median(amount[np.isfinite(amount)]))
+    if float(np.ptp(amount)) == 0.0:
+        return None
+    given = context.case.incident.onset
+    if given is not None:
+        onset = min(max(int(np.searchsorted(series.window.times, given, side="right")) - 1, 0), len(amount) - 1)
+        sign = _sign(amount[onset:])
+    elif len(amount) < SPLIT_FROM:
+        onset, sign = 0, _sign(amount)
+    else:
+        onset, sign = split_step(amount)
+    rows = slice(max(onset - LEAD, 0), len(amount))
+    amount = amount[rows] * sign
+    if float(np.ptp(amount)) == 0.0:
+        return None
+    return Trace(component=component, kind=kind, rows=rows, onset=onset, sign=sign, amount=amount)
+
+
+def _sign(amount: Array) -> float:
+    return -1.0 if amount[np.argmax(np.abs(amount))] < 0 else 1.0
+
+
+def split_step(amount: Array) -> tuple[int, float]:
+    """The row where the strongest step of a series begins, and the step's sign.
+
+    Of all splits behind the first third the one with the largest difference of means times the root
+    of the rows behind it, on robust z-scores.
+    """
+    size = len(amount)
+    middle = float(np.median(amount))
+    quartiles = np.percentile(amount, [25, 75])
+    scale = max(float(quartiles[1] - quartiles[0]) / 1.349, 0.1 * float(amount.std()), 1e-9)
+    splits = np.arange(max(size // 3, 1, size - LONGEST_AFTER), size)
+    best, onset, sign = -np.inf, size - 1, 1.0
+    for direction in (1.0, -1.0):
+        z = np.clip(direction * (amount - middle) / scale, *CLIP)
+        before = np.concatenate([[0.0], np.cumsum(z)])
+        after = size - splits
+        gain = ((before[-1] - before[splits]) / after - before[splits] / splits) * np.sqrt(after)
+        at = int(np.argmax(gain))
+        if gain[at] > best:
+            best, onset, sign = float(gain[at]), int(splits[at]), direction
+    return onset, sign
