@@ -1,0 +1,164 @@
+"""The report as a document: plain values, the same bytes for the same report.
+
+The document is described in docs/report.md; ``schema`` names its version. A new key does not
+change the version, a key that goes or changes its meaning does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from rca.types import Change, Event, Incident, Report, RootCause, Suspect, Window, to_text
+
+SCHEMA = "rca.report/1"
+_DIGITS = 6  # enough to tell scores apart, too few for the last bits of different processors to show
+
+
+def to_document(report: Report, *, timings: bool = False) -> dict[str, Any]:
+    """The report as dictionaries, lists, texts and numbers.
+
+    ``events`` holds each event that the document mentions once, by id; ``edges`` the links among
+    them. ``timings`` adds the seconds of each stage, which differ from run to run.
+    """
+    events = mentioned_events(report)
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "incident": _incident(report.incident),
+        "verdict": report.verdict,
+        "onset": _time(report.onset),
+        "root_causes": [_cause(rank, cause) for rank, cause in enumerate(report.root_causes, 1)],
+        "ranking": list(report.ranking),
+        "critical": _ids(report.critical),
+        "impact": list(report.impact),
+        "blast_radius": list(report.blast_radius),
+        "suspects": [_suspect(suspect) for suspect in report.suspects],
+        "culprit": report.culprit,
+        "missing": list(report.missing),
+        "warnings": list(report.warnings),
+        "events": {event.id: _event(event) for event in events},
+        "edges": _edges(report, events),
+    }
+    if timings:
+        document["timings"] = {name: _number(seconds) for name, seconds in report.timings.items()}
+    return document
+
+
+def to_json(report: Report, *, timings: bool = False) -> str:
+    """The document as JSON with two spaces of indent and a newline at the end."""
+    raw = msgspec.json.encode(to_document(report, timings=timings))
+    return msgspec.json.format(raw, indent=2).decode() + "\n"
+
+
+def mentioned_events(report: Report) -> tuple[Event, ...]:
+    """Every event that a cause, a chain or the critical failures name, by time and id, no id twice."""
+    found: dict[str, Event] = {}
+    for cause in report.root_causes:
+        for event in (*(() if cause.event is None else (cause.event,)), *cause.because, *cause.chain):
+            found.setdefault(event.id, event)
+    for event in report.critical:
+        found.setdefault(event.id, event)
+    return tuple(sorted(found.values(), key=lambda event: (event.start, event.id)))
+
+
+def _incident(incident: Incident) -> dict[str, Any]:
+    return {
+        "id": incident.id,
+        "title": incident.title,
+        "window": _window(incident.window),
+        "baseline": None if incident.baseline is None else _window(incident.baseline),
+        "detected_at": _time(incident.detected_at),
+        "onset": _time(incident.onset),
+        "symptoms": [
+            {"component": symptom.component, "metric": symptom.metric, "direction": symptom.direction}
+            for symptom in incident.symptoms
+        ],
+    }
+
+
+def _cause(rank: int, cause: RootCause) -> dict[str, Any]:
+    return {
+        "rank": rank,
+        "component": cause.component,
+        "score": _number(cause.score),
+        "confidence": _number(cause.confidence),
+        "sentence": cause.sentence,
+        "event": None if cause.event is None else cause.event.id,
+        "because": _ids(cause.because),
+        "chain": _ids(cause.chain),
+        "change": None if cause.change is None else cause.change.change.id,
+        "against": cause.against,
+    }
+
+
+def _event(event: Event) -> dict[str, Any]:
+    evidence = event.evidence
+    return {
+        "component": event.component,
+        "kind": event.kind,
+        "name": event.name,
+        "start": to_text(event.start),
+        "end": to_text(event.end),
+        "severity": _number(event.severity),
+        "direction": event.direction,
+        "attributes": {name: event.attributes[name] for name in sorted(event.attributes)},
+        "evidence": None
+        if evidence is None
+        else {
+            "sentence": evidence.sentence,
+            "group": evidence.group,
+            "blame": _number(evidence.blame),
+            "likelihood": _number(evidence.likelihood),
+            "amount": None if evidence.amount is None else _number(evidence.amount),
+            "noise": None if evidence.noise is None else _number(evidence.noise),
+            "unit": evidence.unit,
+        },
+    }
+
+
+def _suspect(suspect: Suspect) -> dict[str, Any]:
+    return {
+        "change": _change(suspect.change),
+        "probability": _number(suspect.probability),
+        "factors": {name: _number(suspect.factors[name]) for name in sorted(suspect.factors)},
+        "sentence": suspect.sentence,
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "id": change.id,
+        "component": change.component,
+        "kind": change.kind,
+        "name": change.name,
+        "time": to_text(change.time),
+        "files": list(change.files),
+        "attributes": {name: change.attributes[name] for name in sorted(change.attributes)},
+    }
+
+
+def _edges(report: Report, events: Iterable[Event]) -> list[dict[str, Any]]:
+    known = [event.id for event in events if event.id in report.graph.index]
+    kept = {"cause", "effect", "rule", "also", "lag_seconds", "weight"}
+    return [
+        {key: value for key, value in edge.items() if key in kept}
+        for edge in report.graph.subgraph(known).to_json()["edges"]
+    ]
+
+
+def _window(window: Window) -> dict[str, str]:
+    return {"start": to_text(window.start), "end": to_text(window.end)}
+
+
+def _time(time: int | None) -> str | None:
+    return None if time is None else to_text(time)
+
+
+def _ids(events: Iterable[Event]) -> list[str]:
+    return [event.id for event in events]
+
+
+def _number(value: float) -> float:
+    return round(float(value), _DIGITS)

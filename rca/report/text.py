@@ -1,0 +1,153 @@
+"""The report on a terminal: the answer first, then why, then everything that could change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from rca.report.advice import contact_of, first_steps
+from rca.report.wording import certainty, clock, duration, event_sentence, headline, listing, moment, percent, title
+
+if TYPE_CHECKING:
+    from rca.types import Case, Report, RootCause
+
+_MOST_REASONS = 5
+_STYLES = {"cause": "bold red", "inconclusive": "bold yellow", "healthy": "bold green"}
+_LABELS = {"cause": "ROOT CAUSE", "inconclusive": "INCONCLUSIVE", "healthy": "HEALTHY"}
+
+
+def print_report(report: Report, case: Case | None, console: Console) -> None:
+    """Writes the report; ``case`` adds owners and runbooks where its topology names them."""
+    for part in _parts(report, case):
+        console.print(part)
+
+
+def render_text(report: Report, case: Case | None = None, *, width: int = 100) -> str:
+    """The report as plain text of at most ``width`` columns."""
+    console = Console(width=width, no_color=True, force_terminal=False, markup=False, highlight=False, emoji=False)
+    with console.capture() as capture:
+        print_report(report, case, console)
+    return capture.get()
+
+
+def _parts(report: Report, case: Case | None) -> Iterable[RenderableType]:
+    yield _headline(report)
+    yield _times(report)
+    if report.root_causes:
+        yield from _first_cause(report.root_causes[0], report, case)
+    yield from _section("Do first", first_steps(report, case), bullet="> ")
+    yield from _others(report)
+    yield from _suspects(report)
+    if report.blast_radius:
+        yield from _section("Blast radius", [listing(report.blast_radius, 12)])
+    if report.impact:
+        yield from _section("Impact, explained by the cause", [listing(report.impact, 12)])
+    yield from _section("What is missing", report.missing, bullet="- ")
+    yield from _section("Warnings", report.warnings, bullet="! ")
+    if report.timings:
+        yield Text(f"\n{sum(report.timings.values()):.2f} s", style="dim")
+
+
+def _headline(report: Report) -> Text:
+    text = Text.assemble((_LABELS[report.verdict], _STYLES[report.verdict]), "  ")
+    if report.verdict == "cause":
+        first = report.root_causes[0]
+        text.append(_plain(first.component), style="bold")
+        text.append(f"  ({certainty(first)})")
+    text.append(f"\n{_plain(headline(report))}")
+    return text
+
+
+def _times(report: Report) -> Text:
+    incident = report.incident
+    facts = [_plain(title(report))]
+    if report.onset is not None:
+        facts.append(f"began about {moment(report.onset)} UTC")
+    if incident.detected_at is not None:
+        later = "" if report.onset is None else f", {duration(incident.alert_time - report.onset)} later"
+        facts.append(f"noticed {clock(incident.alert_time)}{later}")
+    return Text(" | ".join(facts), style="dim")
+
+
+def _first_cause(cause: RootCause, report: Report, case: Case | None) -> Iterable[RenderableType]:
+    reasons = [
+        Text.assemble((f"{clock(event.start)}  ", "dim"), _plain(event_sentence(event)))
+        for event in cause.because[:_MOST_REASONS]
+    ]
+    yield from _section("Why" if report.verdict == "cause" else f"Why {cause.component}", reasons)
+    if cause.change is not None:
+        what = f"{cause.change.change.name} ({clock(cause.change.change.time)}): {cause.change.sentence}"
+        yield from _section("What changed", [what])
+    yield from _section("How it travelled", _steps(cause, report))
+    contact = contact_of(cause.component, case)
+    known = [f"owner {contact.owner}"] * bool(contact.owner) + [f"runbook {contact.runbook}"] * bool(contact.runbook)
+    yield from _section("Who", [", ".join(known)] if known else [])
+
+
+def _steps(cause: RootCause, report: Report) -> list[Text]:
+    steps: list[Text] = []
+    for place, event in enumerate(cause.chain):
+        rule = _rule_between(report, cause.chain[place - 1].id, event.id) if place else ""
+        lead = "-> " if place else "   "
+        step = Text.assemble((f"{clock(event.start)}  ", "dim"), lead, (_plain(event.component), "bold"))
+        step.append(f" {_plain(event.kind)}")
+        if event.name and event.name != event.kind:
+            step.append(f" {_plain(event.name)}", style="dim")
+        if rule:
+            step.append(f"  ({_plain(rule)})", style="dim italic")
+        steps.append(step)
+    return steps if len(steps) > 1 else []
+
+
+def _rule_between(report: Report, cause: str, effect: str) -> str:
+    if cause not in report.graph.index or effect not in report.graph.index:
+        return ""
+    return next((link.rule.name for link in report.graph.effects_of(cause) if link.effect.id == effect), "")
+
+
+def _others(report: Report) -> Iterable[RenderableType]:
+    others = report.root_causes[1:]
+    if not others:
+        return
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    grid.add_column(no_wrap=True)
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for cause in others:
+        reason = cause.against or cause.sentence
+        grid.add_row(_plain(cause.component), percent(cause.confidence), _plain(reason))
+    yield Text("\nOther candidates, and why not they", style="bold")
+    yield Padding(grid, (0, 0, 0, 2))
+
+
+def _suspects(report: Report) -> Iterable[RenderableType]:
+    if not report.suspects:
+        return
+    lines = [
+        f"{percent(suspect.probability):>5}  {suspect.change.component}: {suspect.change.name} "
+        f"({moment(suspect.change.time)}): {suspect.sentence}"
+        for suspect in report.suspects[:3]
+    ]
+    believed = "none of them is believed" if report.culprit == "none" else f"believed: {report.culprit}"
+    yield from _section(f"Changes under suspicion ({believed})", lines)
+
+
+def _section(name: str, lines: Iterable[str | Text], *, bullet: str = "") -> Iterable[RenderableType]:
+    grid = Table.grid(padding=0)
+    grid.add_column(overflow="fold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for line in lines:
+        grid.add_row(bullet, line if isinstance(line, Text) else Text(_plain(line)))
+    if grid.row_count:
+        yield Text(f"\n{name}", style="bold")
+        yield Padding(grid, (0, 0, 0, 2))
+
+
+def _plain(text: str) -> str:
+    """Telemetry is not to be trusted: nothing in it may steer the terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
