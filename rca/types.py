@@ -287,6 +287,8 @@ class Report:
 
     ``verdict``: "cause" (the first root cause is believed), "inconclusive" (candidates that the
     evidence does not separate; see ``missing``) or "healthy" (nothing abnormal was found).
+    ``ranking`` are all components that anything speaks against, most to blame first, ``scores``
+    their scores in [0, 1].
     ``impact`` are degraded components that a cause explains, ``critical`` the events closest to
     the symptom. ``suspects`` are changes in order of suspicion; ``culprit`` the id of the change
     that is believed, or "none".
@@ -296,6 +298,7 @@ class Report:
     verdict: Verdict
     root_causes: tuple[RootCause, ...]
     ranking: tuple[str, ...]
+    scores: tuple[float, ...]
     critical: tuple[Event, ...]
     impact: tuple[str, ...]
     blast_radius: tuple[str, ...]

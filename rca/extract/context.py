@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from rca.health import HealthProfile
+from rca.logs.templates import TemplateMiner, template_keys
+from rca.sampling import align
 from rca.settings import Settings
+from rca.telemetry import Texts, texts
 from rca.topology import Topology
-from rca.types import Case, Window
+from rca.tracing import RequestTable, cut_requests
+from rca.types import Case, Incident, Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,63 @@ class Context:
         return tuple(sorted({*self.case.telemetry.components, *self.topology.components}))
 
     @cached_property
+    def templates(self) -> tuple[str, ...]:
+        """The text of every log template by code: the profile's first, then what is new in the case."""
+        return self._mined[1]
+
+    @cached_property
+    def template_of(self) -> npt.NDArray[np.int32]:
+        """The template code of each of the case's log lines, shape (lines,)."""
+        return self._mined[0]
+
+    @cached_property
+    def _mined(self) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+        known = None if self.health.logs is None else self.health.logs.miner
+        miner = TemplateMiner() if known is None else known.copy()
+        codes, names = template_keys(self.case.telemetry.logs, miner)
+        # A template may have grown more general here: the profile knows it by its old text.
+        return codes, names if known is None else (*known.templates, *names[len(known) :])
+
+    @cached_property
+    def requests(self) -> RequestTable:
+        """The case's requests, with the log lines joined to them."""
+        names: Texts = texts(self.templates)
+        of_line = names[self.template_of] if len(self.template_of) else texts([])
+        return cut_requests(self.case.telemetry.spans, self.case.telemetry.logs, of_line)
+
+    @cached_property
     def span(self) -> Window:
         """From the earliest candidate onset to the latest end."""
         return Window(start=int(self.onsets.min()), end=int(self.ends.max()))
+
+
+def prepare(case: Case, settings: Settings) -> Context:
+    """The context of an analysis: metrics on one axis, observed topology, a health profile.
+
+    Without a given profile the part of the telemetry before the window (or the incident's stated
+    baseline) makes a small one.
+    """
+    from rca.extract.onsets import candidate_onsets
+    from rca.health.build import build_profile
+    from rca.topology_files import topology_from_spans
+
+    telemetry = replace(case.telemetry, metrics=align(case.telemetry.metrics))
+    case = replace(case, telemetry=telemetry)
+    onsets, ends = candidate_onsets(case, settings)
+    topology = Topology.from_edges([]) if case.topology is None else case.topology
+    if len(telemetry.spans):
+        topology = topology.merge(topology_from_spans(telemetry.spans))
+    if case.health is not None and case.health.events is not None:
+        topology = case.health.events.call_graph(topology)
+    health = case.health
+    if health is None:
+        health = build_profile(telemetry.slice(healthy_window(case.incident, int(onsets.min()))), small=True)
+    return Context(case=case, topology=topology, health=health, onsets=onsets, ends=ends, settings=settings)
+
+
+def healthy_window(incident: Incident, earliest: int) -> Window:
+    """The incident's baseline, else everything before the window and before the earliest onset."""
+    if incident.baseline is not None:
+        return incident.baseline
+    end = min(incident.window.start, earliest)
+    return Window(start=min(0, end), end=end)

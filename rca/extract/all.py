@@ -1,0 +1,53 @@
+"""All extractors in their order: everything the engine knows becomes an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rca.errors import RCAError
+from rca.extract.alerts import extract_alerts
+from rca.extract.amounts import extract_amounts
+from rca.extract.changes import extract_changes
+from rca.extract.context import Context
+from rca.extract.edge_metrics import extract_silence, pair_samples
+from rca.extract.failing import extract_failing
+from rca.extract.logs import extract_logs
+from rca.extract.network import extract_network
+from rca.extract.requests import extract_requests
+from rca.extract.saturation import extract_saturation
+from rca.stages import Stages
+from rca.types import Event
+
+Extractor = Callable[[Context], list[Event]]
+
+
+def _network(context: Context) -> list[Event]:
+    samples = pair_samples(context)
+    return [*extract_silence(context, samples), *extract_network(context, context.requests.calls, samples)]
+
+
+EXTRACTORS: tuple[tuple[str, Extractor], ...] = (
+    ("requests", lambda context: extract_requests(context, context.requests)),
+    ("network", _network),
+    ("saturation", lambda context: extract_saturation(context, context.requests)),
+    ("amounts", extract_amounts),
+    ("failing", extract_failing),
+    ("logs", extract_logs),
+    ("alerts", extract_alerts),
+    ("changes", extract_changes),
+)
+
+
+def extract_events(context: Context, stages: Stages) -> list[Event]:
+    """Events of every source, in order of time, component and id.
+
+    A source that fails is a warning in the report: the others still speak.
+    """
+    events: list[Event] = []
+    for name, extract in EXTRACTORS:
+        with stages(f"events: {name}"):
+            try:
+                events.extend(extract(context))
+            except RCAError as error:
+                stages.warn(f"no evidence from {name}: {error}")
+    return sorted(events, key=lambda event: (event.start, event.component, event.id))

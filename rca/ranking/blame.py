@@ -1,0 +1,153 @@
+"""Blame: evidence on the component itself, less what other components explain.
+
+Within a group only the strongest event of a component counts, groups add up. Weak evidence (an
+ordinary degradation and its order in time) speaks only as far as strong evidence is silent.
+Explainable evidence loses to what explains it: the share w / (w + s), where w is the blame of the
+strongest component that a rule or a call names as its cause and s the component's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rca.causality import CausalityGraph
+from rca.topology import Topology
+from rca.types import Event
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blame:
+    """Blame of every component, and the events that it adds up from.
+
+    Attributes:
+        components: names, sorted.
+        total: float64 >= 0, shape (components,): after excuses and explanations.
+        raw: the same before explanations.
+        rows: events that count, as indices into the graph's events: one per component and group.
+        share: what each of ``rows`` adds to its component, after explanations.
+        explainer: component code that explains each of ``rows`` best, -1 where none does.
+        strong: the part of ``raw`` that is not weak.
+    """
+
+    components: tuple[str, ...]
+    total: npt.NDArray[np.float64]
+    raw: npt.NDArray[np.float64]
+    strong: npt.NDArray[np.float64]
+    rows: npt.NDArray[np.int64]
+    owner: npt.NDArray[np.int64]
+    share: npt.NDArray[np.float64]
+    explainer: npt.NDArray[np.int64]
+
+    def because(self, component: int) -> npt.NDArray[np.int64]:
+        """The events (indices into the graph's) behind a component's blame, largest share first."""
+        mine = np.flatnonzero(self.owner == component)
+        order = np.lexsort((self.rows[mine], -self.share[mine]))
+        return self.rows[mine[order]]
+
+
+def assign_blame(graph: CausalityGraph, topology: Topology, components: Sequence[str]) -> Blame:
+    """Blame of ``components`` (sorted names) from the events of a causality graph."""
+    names = tuple(components)
+    place = {name: i for i, name in enumerate(names)}
+    events = graph.events
+    owner = np.array([place[event.component] for event in events] or [], np.int64)
+    rows = _representatives(events, owner)
+    value, weak, explainable = _columns(events, rows)
+    of_row = owner[rows]
+    strong = _sum(np.where(weak, 0.0, value), of_row, len(names))
+    residual = 1.0 - min(1.0, float(strong.max(initial=0.0)))
+    value = np.where(weak, residual * value, value)
+    raw = np.maximum(_sum(value, of_row, len(names)), 0.0)
+    explainer, by = _explainers(graph, topology, names, owner, rows, raw, explainable)
+    lost = np.where(explainable & (value > 0), value * by / np.maximum(by + raw[of_row], 1e-12), 0.0)
+    share = value - lost
+    return Blame(
+        components=names,
+        total=np.maximum(_sum(share, of_row, len(names)), 0.0),
+        raw=raw,
+        strong=strong,
+        rows=rows,
+        owner=of_row,
+        share=share,
+        explainer=np.where(explainable & (by > 0), explainer, -1),
+    )
+
+
+def _representatives(events: Sequence[Event], owner: Array) -> npt.NDArray[np.int64]:
+    """The strongest event of each component and group; an excuse is a group of its own."""
+    best: dict[tuple[int, str, bool], int] = {}
+    for i, event in enumerate(events):
+        evidence = event.evidence
+        if evidence is None or evidence.blame == 0.0:
+            continue
+        key = (int(owner[i]), evidence.group, evidence.blame < 0)
+        other = best.get(key)
+        if other is None or _before(event, events[other]):
+            best[key] = i
+    return np.array(sorted(best.values()), np.int64)
+
+
+def _before(event: Event, other: Event) -> bool:
+    size = (abs(event.evidence.blame) if event.evidence else 0.0, abs(other.evidence.blame) if other.evidence else 0.0)
+    return size[0] > size[1] or (size[0] == size[1] and event.id < other.id)
+
+
+def _columns(events: Sequence[Event], rows: Array) -> tuple[Array, Array, Array]:
+    evidence = [events[i].evidence for i in rows]
+    value = np.array([e.blame for e in evidence if e is not None] or [], np.float64)
+    weak = np.array([e.weak for e in evidence if e is not None] or [], bool)
+    explainable = np.array([e.explainable for e in evidence if e is not None] or [], bool)
+    return value, weak, explainable
+
+
+def _sum(values: Array, group: Array, size: int) -> npt.NDArray[np.float64]:
+    return np.bincount(group, values, size).astype(np.float64) if len(values) else np.zeros(size)
+
+
+def _explainers(
+    graph: CausalityGraph,
+    topology: Topology,
+    names: tuple[str, ...],
+    owner: Array,
+    rows: Array,
+    raw: Array,
+    explainable: Array,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """For each row the component that explains it best and that one's blame.
+
+    A component explains an event if an edge of the causality graph leads from one of its events to
+    it, or if it is called by the event's component.
+    """
+    cause_owner, effect = owner[graph.cause], graph.effect
+    foreign = cause_owner != owner[effect]
+    row_of = np.full(len(graph.events), -1, np.int64)
+    row_of[rows] = np.arange(len(rows))
+    linked = foreign & (row_of[effect] >= 0)
+    target = [row_of[effect[linked]]]
+    source = [cause_owner[linked]]
+    called = _callees(topology, names)
+    open_rows = np.flatnonzero(explainable)
+    if len(open_rows) and called.nnz:
+        part = called[owner[rows[open_rows]]].tocoo()
+        target.append(open_rows[part.row])
+        source.append(part.col.astype(np.int64))
+    all_targets, all_sources = np.concatenate(target), np.concatenate(source)
+    explainer = np.full(len(rows), -1, np.int64)
+    by = np.zeros(len(rows))
+    if len(all_targets):
+        order = np.lexsort((all_sources, -raw[all_sources], all_targets))
+        first = order[np.flatnonzero(np.diff(all_targets[order], prepend=-1) != 0)]
+        explainer[all_targets[first]] = all_sources[first]
+        by[all_targets[first]] = raw[all_sources[first]]
+    return explainer, by
+
+
+def _callees(topology: Topology, names: tuple[str, ...]) -> Any:
+    return topology.adjacency(names)

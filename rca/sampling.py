@@ -1,0 +1,47 @@
+"""Metrics sampled at slightly different seconds, brought onto one regular time axis."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rca.telemetry import MetricFrame
+
+
+def align(frame: MetricFrame) -> MetricFrame:
+    """The same samples on a regular axis, where scrapes of one round differ by less than half a step.
+
+    The step is the median distance between samples of one series. A frame whose axis is as regular
+    as its series is returned as it is. Of two samples of a series in one step the later one stays;
+    a column bears the latest time of its samples.
+    """
+    step = series_step(frame)
+    if step == 0 or frame.step >= 0.9 * step:
+        return frame
+    # Scrapes of one round spread around a second of their own: rounds are cut in the widest gap.
+    phase = np.sort(frame.times % step)
+    gaps = np.diff(np.append(phase, phase[0] + step))
+    widest = int(np.argmax(gaps))
+    cut = int(phase[widest] + gaps[widest] // 2) % step
+    bucket = (frame.times - cut) // step
+    distinct, first = np.unique(bucket, return_index=True)
+    last = np.append(first[1:], len(bucket)) - 1
+    values = np.full((frame.values.shape[0], len(distinct)), np.nan, np.float32)
+    for offset in range(int((last - first).max(initial=0)) + 1):
+        column = np.minimum(first + offset, last)
+        part = frame.values[:, column]
+        values = np.where(np.isnan(part), values, part)
+    return replace(frame, times=frame.times[last], values=values)
+
+
+def series_step(frame: MetricFrame) -> int:
+    """Median distance in ns between successive samples of one series; 0 where no series has two."""
+    sampled = ~np.isnan(frame.values)
+    rows, columns = np.nonzero(sampled)
+    if not len(rows):
+        return 0
+    distance: npt.NDArray[Any] = np.diff(frame.times[columns])[np.diff(rows) == 0]
+    return int(np.median(distance)) if distance.size else 0
