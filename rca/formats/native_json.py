@@ -72,9 +72,9 @@ def telemetry_from_json(content: bytes, *, where: str = "telemetry", max_bytes: 
     """
     parts = decode_json(content, _Parts, where=where, max_bytes=max_bytes)
     read = {
-        name: parse(content, where=f"{where}.{name}", max_bytes=max_bytes)
+        name: parse(part, where=f"{where}.{name}", max_bytes=max_bytes)
         for name, parse in PARSERS.items()
-        if (content := bytes(getattr(parts, name))) not in (b"", b"null")
+        if (part := bytes(getattr(parts, name))) not in (b"", b"null")
     }
     return Telemetry(**read)
 

@@ -199,11 +199,13 @@ def _labels(rows: Rows, column: str) -> list[Mapping[str, str]]:
         if text:
             place = f"{rows.place(column)}, row {i + 1}"
             given = _decode(text, dict[str, str | int | float | bool | None], place, "an object of texts")
-            labels[i] |= {key: _text(value) for key, value in given.items() if value is not None}
+            labels[i] |= {key: _text(value, place) for key, value in given.items() if value is not None}
     return list(labels)
 
 
-def _text(value: str | float | bool) -> str:
+def _text(value: str | float | bool, where: str) -> str:
+    if isinstance(value, int) and abs(value) >= 1 << 64:  # Python refuses to print thousands of digits
+        raise TelemetryError("a number has more than 64 bits", where=where, remedy="Send it as a text")
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
