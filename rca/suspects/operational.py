@@ -1,0 +1,230 @@
+"""Causes that no change of code explains: demand, a full host or neighbour, a bad record, the world outside.
+
+They compete with the changes: where one of them is well founded, "none" is the answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from rca.extract.abnormal import AbnormalSeries, find_abnormal
+from rca.extract.context import Context
+from rca.extract.failing import DEMAND_FACTOR, competitors, demand_factors, is_demand
+from rca.extract.meaning import classify, kind_of
+from rca.suspects.evidence_text import Observed, failures, observe
+from rca.suspects.vocabulary import tokens
+from rca.types import Event, Evidence, to_text
+
+GROUP = "operational"
+
+# Without a topology nobody knows whether demand comes from outside.
+UNSURE_DEMAND = 0.6
+# A host or neighbour that fills up before the failure is a cause; at the same time it may be an effect;
+# a store beside the service is more often a victim.
+EARLIER, SAME_TIME, STORE = 0.9, 0.5, 0.3
+# A resource that was all but unused before belongs to somebody who just arrived.
+UNUSED = 0.02
+# Failures that must carry one and the same record, and their share of all.
+FEWEST_FAILURES, SAME_RECORD, RECORD_BELIEF = 5, 0.8, 0.9
+
+_HOST_LIKE = re.compile(
+    r"node|host|(^|[^a-z])vm([^a-z]|$)|machine|batch|cron|job|tenant|export|backup|rack|hypervisor", re.IGNORECASE
+)
+_IDENTIFIER = re.compile(r"\b(?=[\w\-]*\d{4})[\w\-]{6,}\b")
+_RECORD_NAME = re.compile(
+    r"(id|offset|key|record|seq|uuid|order|account|tenant|msg|message)[\"']?\s*[=:#]?\s*[\"']?$", re.IGNORECASE
+)
+_NO_RECORD = re.compile(r"0x|\d{4}-\d\d-\d\d|v?\d{4}\.")
+_ERROR_CODE = re.compile(r"[A-Z]{1,6}[-_]?\d{4,5}")
+_QUANTITY = re.compile(r"\d+[a-zA-Z]{0,3}")
+# What log lines and alerts say about the world outside: pattern, kind of event, belief.
+_OUTSIDE = (
+    (r"certificate (has )?expired|x509.*expired|cert\w*[^.]{0,20} expir", "external.certificate_expired", 0.8),
+    (r"nxdomain|no such host|servfail|dns (resolution|lookup|timeout|fail)|name resolution", "external.dns", 0.5),
+    (
+        r"\b(region|zone|az|availability)\b[^.]{0,40}(outage|impaired|unavailable|degraded|evacuat|unreachable)",
+        "external.region_impaired",
+        0.7,
+    ),
+    (
+        r"(third.?party|provider|vendor|partner|carrier|isp|status page)[^.]{0,60}"
+        r"(outage|unavailable|\bdown\b|degraded|5\d\d|maintenance|incident|rate.?limit)"
+        r"|(outage|incident)[^.]{0,40}(provider|vendor|third)",
+        "external.provider_error",
+        0.7,
+    ),
+    (
+        r"preempt|spot (instance )?(terminat|interrupt)|node (not ?ready|drain|pressure)|hardware|i/o error|bad sector"
+        r"|packet loss|link flap|clock skew|\bntp\b|throttled by host",
+        "host.pressure",
+        0.5,
+    ),
+)
+_OUTSIDE_PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), kind, belief) for pattern, kind, belief in _OUTSIDE)
+
+
+def find_operational(context: Context, first: str, onset: int) -> list[Event]:
+    """Operational causes of the failure of ``first``: their severity is the belief in them.
+
+    The events carry no blame of their own: the labels of who fails stay with who fails. They weigh
+    in ``rank_suspects``.
+    """
+    abnormal = find_abnormal(context)
+    return operational_events(context, abnormal, observe(context, abnormal, first, onset), onset)
+
+
+def operational_events(context: Context, abnormal: AbnormalSeries, observed: Observed, onset: int) -> list[Event]:
+    """As ``find_operational``, from what was already found; ``onset`` of the blamed component in ns."""
+    events = [
+        *_demand(context, abnormal, observed),
+        *_resources(context, abnormal, observed, onset),
+        *_same_record(context, observed),
+        *_outside(context, observed, onset),
+    ]
+    return sorted(events, key=lambda event: (-event.severity, event.id))
+
+
+def belief_in(events: list[Event]) -> float:
+    """The belief that the cause is operational: noisy-or of the two strongest reasons, in [0, 1]."""
+    strongest = sorted((e.severity for e in events if e.evidence and e.evidence.group == GROUP), reverse=True)[:2]
+    return float(1 - np.prod([1 - severity for severity in strongest]))
+
+
+def _demand(context: Context, abnormal: AbnormalSeries, observed: Observed) -> Iterator[Event]:
+    """Demand that grew at the blamed component and at all that call it comes from outside."""
+    factors = demand_factors(abnormal)
+    factor = factors.get(observed.first, 1.0)
+    callers = context.topology.callers(observed.first)
+    if factor <= DEMAND_FACTOR or any(factors.get(caller, np.inf) <= DEMAND_FACTOR for caller in callers):
+        return
+    known = bool(context.topology.caller.size)
+    belief = min(1.0, 0.5 + 0.1 * factor) * (1.0 if known else UNSURE_DEMAND)
+    series = [int(i) for i in abnormal.of(observed.first) if is_demand(abnormal.metric(int(i)))]
+    i = max(series, key=lambda j: (abs(abnormal.deviation[j]), -j))
+    whose = " and so were all its callers" if callers else ", and nothing here calls it"
+    yield _event(
+        context,
+        component=observed.first,
+        kind="traffic.up",
+        name=abnormal.metric(i),
+        start=int(abnormal.onset[i]),
+        belief=belief,
+        sentence=f"{observed.first} was asked {factor:.1f} times as much as in health{whose}",
+    )
+
+
+def _resources(context: Context, abnormal: AbnormalSeries, observed: Observed, onset: int) -> Iterator[Event]:
+    """Hosts and neighbours outside the request path whose resources fill up no later than the failure."""
+    able = competitors(context)
+    own = tokens(observed.first)
+    for i in range(len(abnormal)):
+        component, metric = abnormal.component(i), abnormal.metric(i)
+        meaning = classify(metric)
+        if (
+            component in able
+            or abnormal.deviation[i] <= 0
+            or meaning.family not in ("cpu", "memory", "disk", "network")
+        ):
+            continue
+        if abnormal.onset[i] > onset + abnormal.step:
+            continue
+        host = context.topology.kinds.get(component) == "host" or meaning.scope == "host"
+        host = host or (bool(_HOST_LIKE.search(f"{component} {metric}")) and not own & tokens(component))
+        frame = abnormal.frame
+        peak = float(np.nanmax(np.abs(frame.values[abnormal.row[i]])))
+        arrived = abnormal.healthy[i] <= UNUSED * peak
+        belief = STORE if not host else EARLIER if abnormal.onset[i] < onset or arrived else SAME_TIME
+        when = to_text(int(abnormal.onset[i]))
+        yield _event(
+            context,
+            component=component,
+            kind=kind_of(metric, "up"),
+            name=metric,
+            start=int(abnormal.onset[i]),
+            belief=belief,
+            sentence=(
+                f"{metric} of {component} rose at {when} to {abnormal.level[i]:.4g} "
+                f"(healthy: {abnormal.healthy[i]:.4g}), {observed.first} failed at {to_text(onset)}"
+            ),
+        )
+
+
+def _same_record(context: Context, observed: Observed) -> Iterator[Event]:
+    """Every failure names one record that health never named: the data is bad, not the code."""
+    lines = failures(observed)
+    total = lines.total()
+    if total < FEWEST_FAILURES:
+        return
+    usual = " ".join((*observed.healthy, *(_said(context))))
+    counts: Counter[str] = Counter()
+    for line, count in lines.items():
+        counts.update(dict.fromkeys(set(record_names(line)), count))
+    counts = Counter({name: n for name, n in counts.items() if name not in usual})
+    if not counts:
+        return
+    name, count = min(counts.items(), key=lambda item: (-item[1], item[0]))
+    if count < SAME_RECORD * total:
+        return
+    yield _event(
+        context,
+        component=observed.first,
+        kind="data.out_of_range",
+        name=name,
+        start=min(t.first for t in observed.faults if t.component == observed.first),
+        belief=RECORD_BELIEF,
+        sentence=f"{count} of {total} new errors of {observed.first} carry one and the same record, {name}",
+    )
+
+
+def record_names(line: str) -> Iterator[str]:
+    """Identifiers of records in a line: no dates, addresses, error codes or limits with their unit."""
+    for match in _IDENTIFIER.finditer(line):
+        name = match[0]
+        if _NO_RECORD.match(name) or _ERROR_CODE.fullmatch(name):
+            continue
+        if _QUANTITY.fullmatch(name) and not _RECORD_NAME.search(line[max(0, match.start() - 20) : match.start()]):
+            continue
+        yield name
+
+
+def _said(context: Context) -> Iterator[str]:
+    """What deployments say of themselves: their versions are no records."""
+    for change in context.case.telemetry.changes:
+        if change.kind != "change.commit":
+            yield " ".join((change.name, *change.attributes.values()))
+
+
+def _outside(context: Context, observed: Observed, onset: int) -> Iterator[Event]:
+    text = " ".join(seen.text for seen in observed.seen)
+    for pattern, kind, belief in _OUTSIDE_PATTERNS:
+        match = pattern.search(text)
+        if match:
+            yield _event(
+                context,
+                component=observed.first,
+                kind=kind,
+                name=match[0][:80],
+                start=onset,
+                belief=belief,
+                sentence=f"what was logged or alerted around {observed.first} says “{match[0][:80]}”",
+            )
+
+
+def _event(
+    context: Context, *, component: str, kind: str, name: str, start: int, belief: float, sentence: str
+) -> Event:
+    return Event(
+        id=f"{kind}:{component}:{name}:operational",
+        component=component,
+        kind=kind,
+        name=name,
+        start=start,
+        end=max(start, context.case.incident.window.end),
+        severity=belief,
+        direction="up" if kind.startswith(("traffic", "saturation")) else "none",
+        evidence=Evidence(sentence=sentence, group=GROUP, blame=0.0),
+    )

@@ -1,0 +1,293 @@
+"""Which change did it, or none: a posterior over all changes and "none".
+
+Each change has a log-linear score of place, time, what its diff can do, and how much of its words
+and resources was observed. "None" has a prior and gains by operational causes. The posterior is the
+softmax; the answer its largest member. The weights are judgements, the same for every system; the
+posterior of a change is calibrated on made-up incidents only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rca.extract.abnormal import STEADY, AbnormalSeries, find_abnormal, growth, ramp_start
+from rca.extract.changes import look_back
+from rca.extract.context import Context
+from rca.suspects.behaviour import NEGLIGIBLE, Behaviour, judge_change
+from rca.suspects.evidence_text import Observed, observe
+from rca.suspects.operational import GROUP, belief_in, operational_events
+from rca.suspects.places import Place, Places
+from rca.suspects.vocabulary import COMPOUND, load_concepts, rarity, tokens
+from rca.types import MINUTE, Change, Event, Suspect, to_text
+
+NONE = "none"
+
+# Weights of the score, in natural logarithms.
+PLACE, TIME, EFFECT, TEXT, CONCEPTS, NUMBER = 1.2, 1.0, 1.25, 3.2, 2.75, 1.3
+# "None" before anything is known, and what a certain operational cause adds.
+NONE_PRIOR, OPERATIONAL = 0.5, 2.5
+# What a change of unknown content scores where no content is known at all, for everything but place and
+# time: enough for one of the failing component itself within the hour before, for no other.
+BLIND = 1.1
+# Minutes after which a change is half as likely; slow growth waits longer.
+LAG, GROWTH_FACTOR = 240.0, 6.0
+# A change right before the onset is up to half again as likely, within about four samples.
+NEAR, NEAR_STEPS = 0.5, 4.0
+# Likelihood left for a change that came after the onset: onsets are estimates.
+AFTER_ONSET, SHARE_OF_ONSETS = 0.003, 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scene:
+    """Everything the score of a change needs that is the same for all of them."""
+
+    observed: Observed
+    places: Places
+    onset: int
+    onsets: tuple[int, ...]
+    step: int
+    grows: bool
+    shipped: Mapping[str, tuple[Change, ...]]
+    rareness: _Rareness
+    blind: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scored:
+    change: Change
+    place: Place
+    behaviour: Behaviour
+    factors: Mapping[str, float]
+    words: tuple[str, ...]
+    score: float
+
+
+def rank_suspects(context: Context, events: Sequence[Event], first: str, onset: int) -> tuple[tuple[Suspect, ...], str]:
+    """Changes in order of suspicion, and the id of the culprit or "none".
+
+    Args:
+        context: the analysis.
+        events: events found so far; operational causes among them (see ``find_operational``) are
+            used, else they are looked for here.
+        first: the component that is blamed for the failure.
+        onset: when it began to fail, ns; its own metrics, where they show it, say it better.
+
+    Deployments that bring a known commit are part of that commit's story and no suspects of their own.
+    """
+    changes = _recent(context)
+    if not changes:
+        return (), NONE
+    abnormal = find_abnormal(context)
+    observed = observe(context, abnormal, first, onset)
+    scene = _set_scene(context, abnormal, observed, changes, onset)
+    operational = [event for event in events if event.evidence is not None and event.evidence.group == GROUP]
+    if not operational:
+        operational = operational_events(context, abnormal, observed, scene.onset)
+    scored = [_score(change, scene) for change in _suspects(changes)]
+    scored.sort(key=lambda s: (-s.score, -s.change.time, s.change.id))
+    none = NONE_PRIOR + OPERATIONAL * belief_in(operational)
+    scores = np.array([*(s.score for s in scored), none])
+    posterior = np.exp(scores - scores.max())
+    posterior /= posterior.sum()
+    suspects = tuple(_suspect(s, float(p), scene) for s, p in zip(scored, posterior, strict=False))
+    believed = scored and scored[0].score > none
+    return suspects, scored[0].change.id if believed else NONE
+
+
+def _recent(context: Context) -> list[Change]:
+    window = look_back(context)
+    return [change for change in context.case.telemetry.changes if window.start <= change.time < window.end]
+
+
+def _suspects(changes: Sequence[Change]) -> list[Change]:
+    commits = {change.id for change in changes if change.kind == "change.commit"}
+    suspects: dict[str, Change] = {}
+    for change in changes:
+        if change.kind == "change.commit" or change.attributes.get("commit", "") not in commits:
+            suspects.setdefault(change.id, change)
+    return list(suspects.values())
+
+
+def _set_scene(
+    context: Context, abnormal: AbnormalSeries, observed: Observed, changes: Sequence[Change], onset: int
+) -> _Scene:
+    first = observed.first
+    own = [int(time) for time in abnormal.onset[abnormal.of(first)]]
+    ramp = ramp_start(abnormal, first)
+    start = min([*own, *([ramp] if ramp is not None else [])], default=onset)
+    faults = [template.first for template in observed.faults if template.component == first]
+    deployments = [change for change in changes if change.kind != "change.commit" and change.component]
+    shipped: dict[str, list[Change]] = defaultdict(list)
+    for deployment in deployments:
+        shipped[deployment.attributes.get("commit", "")].append(deployment)
+    return _Scene(
+        observed=observed,
+        places=Places(context, observed, _deploys(deployments), start + abnormal.step),
+        onset=start,
+        onsets=(*(own or [onset]), *([min(faults)] if faults else [])),
+        step=max(abnormal.step, 1),
+        grows=growth(abnormal, first) > STEADY,
+        shipped={sha: tuple(rows) for sha, rows in shipped.items() if sha},
+        rareness=_Rareness.of([change for change in changes if change.kind == "change.commit"]),
+        blind=not any(change.diff.strip() for change in changes),
+    )
+
+
+def _deploys(changes: Sequence[Change]) -> list[Change]:
+    return [change for change in changes if change.kind == "change.deployment"]
+
+
+def _score(change: Change, scene: _Scene) -> _Scored:
+    place = scene.places.find(change, scene.shipped.get(change.attributes.get("commit", change.id), ()))
+    time = _time(place.since, scene)
+    behaviour = judge_change(change)
+    words: dict[str, float] = {}
+    if scene.blind and change.kind != "change.commit":
+        factors = {"place": place.degree, "time": time}
+        score = BLIND + PLACE * math.log(place.degree) + TIME * math.log(time)
+    else:
+        behaviour = _without_diffs(change, behaviour) if scene.blind else behaviour
+        words = _shared_words(behaviour, scene)
+        text = sum(words[token] for token in sorted(words))
+        text /= text + 2
+        concepts, number = _concepts(behaviour, scene.observed), _number(behaviour, scene.observed)
+        factors = {
+            "place": place.degree,
+            "time": time,
+            "effect": behaviour.degree,
+            "text": text,
+            "concepts": concepts,
+            "number": number,
+        }
+        score = PLACE * math.log(place.degree) + TIME * math.log(time) + EFFECT * math.log(behaviour.degree)
+        score += TEXT * text + CONCEPTS * concepts + NUMBER * number
+    strongest = sorted(words, key=lambda token: (-words[token], token))[:5]
+    return _Scored(
+        change=change,
+        place=place,
+        behaviour=behaviour,
+        factors=factors,
+        words=tuple(token.removeprefix(COMPOUND) for token in strongest),
+        score=score,
+    )
+
+
+def _without_diffs(change: Change, behaviour: Behaviour) -> Behaviour:
+    """A commit where no diff is known at all: its message and paths stand in."""
+    if behaviour.degree <= NEGLIGIBLE:
+        return behaviour
+    words = tokens(change.name)
+    beliefs: dict[str, float] = {}
+    concepts = load_concepts()
+    concepts.add_words(beliefs, words, 0.7)
+    return Behaviour(degree=0.4, added=words, headings=tokens(" ".join(change.files)), beliefs=concepts.spread(beliefs))
+
+
+def _time(since: int, scene: _Scene) -> float:
+    """How well the time fits, in (0, 1]: before the onset, the closer the likelier."""
+    step = scene.step / MINUTE
+
+    def before(onset: int) -> float:
+        ahead = (onset - since) / MINUTE + 1.5 * step
+        return 1 / (1 + math.exp(min(50.0, max(-50.0, -ahead / (0.25 * step)))))
+
+    share = sum(before(onset) for onset in scene.onsets) / len(scene.onsets)
+    gate = max(AFTER_ONSET, before(scene.onset), SHARE_OF_ONSETS * share)
+    lag = (scene.onset - since) / MINUTE + step
+    half = LAG * (GROWTH_FACTOR if scene.grows else 1.0)
+    near = math.exp(-max(0.0, lag - step) / (NEAR_STEPS * step))
+    return gate / (1 + max(0.0, lag) / half) * (1 + NEAR * near) / (1 + NEAR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rareness:
+    """How unusual a token is among the commits of the record and in code at large, in (0, 1]."""
+
+    commits: int
+    counts: Mapping[str, int]
+
+    @classmethod
+    def of(cls, commits: Sequence[Change]) -> _Rareness:
+        counts: Counter[str] = Counter()
+        for commit in commits:
+            counts.update(tokens(" ".join((commit.diff, commit.name, *commit.files))))
+        return cls(commits=len(commits), counts=counts)
+
+    def __call__(self, token: str) -> float:
+        total = max(self.commits, 1)
+        return math.log((total + 1) / (self.counts.get(token, 0) + 0.5)) / math.log((total + 1) / 1.5) * rarity(token)
+
+
+def _shared_words(behaviour: Behaviour, scene: _Scene) -> dict[str, float]:
+    """Tokens of a change that were observed, with their weights; names of components do not count."""
+    observed, rareness = scene.observed, scene.rareness
+    found: dict[str, float] = {}
+
+    def weigh(token: str, share: float) -> float:
+        usual = 0.35 if token in observed.healthy_words else 1.0
+        return share * observed.words[token] * rareness(token) * usual
+
+    for token in (behaviour.added | behaviour.removed) - observed.names:
+        whole = 1.5 if token[0] == COMPOUND else 1.0
+        if token in observed.words:
+            found[token] = whole * weigh(token, 1.0)
+        elif token in behaviour.removed and token in observed.vanished:
+            found[token] = whole * 0.5 * rareness(token)
+    lost, gained = observed.changed
+    for token in ((behaviour.removed & lost) | (behaviour.added & gained)) - observed.names:
+        found[token] = max(found.get(token, 0.0), 1.0)
+    if behaviour.degree > NEGLIGIBLE:
+        for token in (behaviour.headings & observed.frames) - observed.names:
+            found[token] = max(found.get(token, 0.0), (1.0 if token[0] == COMPOUND else 0.4) * rareness(token))
+        for token in (behaviour.headings & set(observed.words)) - set(found) - observed.names:
+            found[token] = weigh(token, 0.3)
+    # What stands beside a changed value names it.
+    for token in (behaviour.code & set(observed.words)) - set(found) - observed.names:
+        found[token] = weigh(token, 0.4)
+    return found
+
+
+def _concepts(behaviour: Behaviour, observed: Observed) -> float:
+    """How much of what the incident speaks of the change touches, in [0, 1]: half in all, half at best."""
+    products = [belief * behaviour.beliefs.get(concept, 0.0) for concept, belief in sorted(observed.beliefs.items())]
+    total = sum(observed.beliefs[concept] for concept in sorted(observed.beliefs)) or 1.0
+    return 0.5 * min(1.0, 2 * sum(products) / total) + 0.5 * max(products, default=0.0)
+
+
+def _number(behaviour: Behaviour, observed: Observed) -> float:
+    """Whether the new number occurs in new telemetry, or an error quotes a changed name, in [0, 1]."""
+    shown = any(number in observed.numbers for number in behaviour.numbers if len(number.replace(".", "")) >= 2)
+    return min(1.0, float(shown) + 0.5 * any(name in observed.quoted for name in behaviour.names))
+
+
+def _suspect(scored: _Scored, probability: float, scene: _Scene) -> Suspect:
+    return Suspect(
+        change=scored.change,
+        probability=probability,
+        factors={name: round(value, 4) for name, value in scored.factors.items()},
+        sentence=_sentence(scored, scene),
+    )
+
+
+def _sentence(scored: _Scored, scene: _Scene) -> str:
+    change, place, first = scored.change, scored.place, scene.observed.first
+    minutes = (scene.onset - place.since) / MINUTE
+    author = change.attributes.get("author", "")
+    where = f"on {place.component}" if place.component else "of no known component"
+    when = f"{minutes:.0f} min before" if minutes >= 0 else f"{-minutes:.0f} min after"
+    parts = [
+        f"“{change.name[:80]}”{f' by {author}' if author else ''}, {where} since {to_text(place.since)}, "
+        f"{when} {first} began to fail"
+    ]
+    kinds = sorted(scored.behaviour.kinds.items(), key=lambda item: (-item[1], item[0]))
+    named = [kind.replace("_", " ") for kind, strength in kinds[:3] if strength >= 0.3 and kind != "other"]
+    if named:
+        parts.append(f"in its diff: {', '.join(named)}")
+    if scored.words:
+        parts.append(f"shares {', '.join(scored.words)} with what was observed")
+    return "; ".join(parts)
