@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rca.errors import InputError
-from rca.simulator.dynamics import Effects
+from rca.simulator.dynamics import Effects, Weather
 from rca.simulator.scenario import FAULTS
 from rca.simulator.sites import Sites
 from rca.simulator.world import Array
@@ -68,6 +68,7 @@ class Scene:
 
     rng: np.random.Generator
     sites: Sites
+    weather: Weather
     effects: Effects
     times: npt.NDArray[np.int64]
     step: int
@@ -88,7 +89,7 @@ class Scene:
         """A component of some kinds that users depend on."""
         return self.sites.choose(self.rng, kinds, errors=errors, avoid=self.avoid)
 
-    def slow(self, roots: Rows, shape: Array, gain: tuple[float, float] = (0.6, 2.2)) -> float:
+    def slow(self, roots: Rows, shape: Array, gain: tuple[float, float] = (0.3, 1.5)) -> float:
         """Adds own time to the roots; returns the seconds."""
         excess = self.sites.excess(roots, float(self.rng.uniform(*gain)))
         self.effects.own[roots] += excess * shape
@@ -96,7 +97,7 @@ class Scene:
 
     def fail(self, roots: Rows, shape: Array) -> None:
         """Adds failures to the roots."""
-        self.effects.failing[roots] += self.sites.failing(roots, float(self.rng.uniform(0.06, 0.3))) * shape
+        self.effects.failing[roots] += self.sites.failing(roots, float(self.rng.uniform(0.04, 0.2))) * shape
 
     def into(self, roots: Rows) -> Rows:
         """The calls into the roots."""
@@ -148,7 +149,7 @@ def _memory_leak(scene: Scene) -> Fault:
     shape = scene.since(7.0)
     scene.effects.memory[root] *= 1.0 + scene.rng.uniform(0.7, 1.3) * shape
     scene.effects.cpu[root] += 0.15 * shape**2
-    scene.slow(root, shape**2, (0.9, 2.4))
+    scene.slow(root, shape**2, (0.5, 1.6))
     note = scene.note(root, "alone", 4, "memory pressure: heap at its limit after full collection of %d ms", 3.0)
     return replace(scene.fault("memory_leak", root, "memory", "latency", note), slowly=True)
 
@@ -164,7 +165,7 @@ def _disk(scene: Scene) -> Fault:
 
 def _network_delay(scene: Scene) -> Fault:
     root = _one(scene.choose("service", "database", "cache"))
-    excess = scene.sites.excess(root, float(scene.rng.uniform(0.6, 2.2)))
+    excess = scene.sites.excess(root, float(scene.rng.uniform(0.3, 1.5)))
     scene.effects.delay[scene.into(root)] += excess * scene.since()
     return scene.fault("network_delay", root, "network", "latency")
 
@@ -180,7 +181,7 @@ def _network_loss(scene: Scene) -> Fault:
 
 def _pod_kill(scene: Scene) -> Fault:
     root = _one(scene.choose("service", errors=True))
-    minutes = float(scene.rng.uniform(5.0, 9.0))
+    minutes = float(scene.rng.uniform(7.0, 12.0))
     shape = scene.during(minutes)
     scene.effects.down[root] = np.maximum(scene.effects.down[root], shape >= 0.5)
     scene.effects.refused[root] += 0.97 * shape
@@ -194,9 +195,7 @@ def _bad_deployment(scene: Scene) -> Fault:
     chosen = scene.choose("service", "frontend")
     roots = scene.sites.replicas(chosen)
     mode = ("latency", "errors", "calls")[int(scene.rng.integers(3))]
-    edges = np.flatnonzero(np.isin(scene.sites.world.caller, roots) & ~scene.sites.world.asynchronous)
-    if mode == "calls" and edges.size:
-        _repeat_calls(scene, roots, edges)
+    if mode == "calls" and _repeat_calls(scene, roots):
         made = scene.fault("bad_deployment", roots, "latency", "latency")
     elif mode == "errors":
         scene.fail(roots, scene.since())
@@ -210,15 +209,20 @@ def _bad_deployment(scene: Scene) -> Fault:
     return replace(made, trigger=scene.change(chosen, "change.deployment", mode))
 
 
-def _repeat_calls(scene: Scene, roots: Rows, edges: Rows) -> None:
-    """Many calls in place of one: to the callee on which the service spends the most."""
-    world = scene.sites.world
-    spent = world.calls[edges] * (world.net[edges] + scene.sites.latency[world.callee[edges]])
-    callee = world.services[world.callee[edges[int(np.argmax(spent))]]]
-    same = edges[[world.services[c] == callee for c in world.callee[edges]]]
-    per_root = float(spent[[world.services[c] == callee for c in world.callee[edges]]].sum()) / len(roots)
-    factor = np.clip(1.0 + scene.sites.excess(roots, float(scene.rng.uniform(0.6, 2.0))) / per_root, 2.5, 12.0)
-    scene.effects.calls[same] *= 1.0 + (factor - 1.0) * scene.since()
+def _repeat_calls(scene: Scene, roots: Rows) -> bool:
+    """Many calls in place of one, into the callee where a believable number of calls is felt; False if none is."""
+    world, sites = scene.sites.world, scene.sites
+    edges = np.flatnonzero(np.isin(world.caller, roots) & ~world.asynchronous)
+    excess = sites.excess(roots, float(scene.rng.uniform(0.4, 1.0)))
+    services = [world.services[callee] for callee in world.callee[edges]]
+    for service in dict.fromkeys(services):
+        same = edges[[each == service for each in services]]
+        spent = world.calls[same] * (world.net[same] + sites.latency[world.callee[same]])
+        factor = 1.0 + excess * len(roots) / float(spent.sum())
+        if 2.0 <= factor <= 15.0:
+            scene.effects.calls[same] *= 1.0 + (factor - 1.0) * scene.since()
+            return True
+    return False
 
 
 def _bad_config(scene: Scene) -> Fault:
@@ -295,7 +299,7 @@ def _certificate_expiry(scene: Scene) -> Fault:
 
 def _traffic_surge(scene: Scene) -> Fault:
     root = scene.sites.world.of_kind("gateway").astype(np.intp)
-    scene.effects.load[:] *= 1.0 + scene.rng.uniform(1.2, 2.2) * scene.since(2.0)
+    scene.effects.load[:] *= 1.0 + (scene.sites.breaking(scene.weather) - 1.0) * scene.since(2.0)
     return scene.fault("traffic_surge", root, "traffic", "latency")
 
 
@@ -321,7 +325,7 @@ def _delayed_onset(scene: Scene) -> Fault:
     if scene.rng.random() < 0.5:
         began = replace(scene, onset=scene.onset - int(ahead * MINUTE)).since(ahead + 8.0)
         scene.effects.memory[roots] *= 1.0 + 1.2 * began
-        scene.slow(roots, scene.since(5.0), (0.9, 2.4))
+        scene.slow(roots, scene.since(5.0), (0.5, 1.6))
         note = scene.note(roots, "alone", 4, "memory pressure: heap at its limit after full collection of %d ms", 3.0)
         made, mode = scene.fault("delayed_onset", roots, "memory", "latency", note), "leak"
     else:

@@ -124,9 +124,9 @@ def _connect(rng: np.random.Generator, blocks: list[Block], depth: int) -> Itera
         called = sorted(set(children[caller]))
         budget = rng.uniform(1.2, 2.4) * rng.dirichlet(np.full(len(called), 3.0))
         for callee, given in zip(called, budget, strict=True):
-            rare = rng.random() < 0.05
+            rare = rng.random() < 0.07 and blocks[callee].layer > 2
             yield Call(caller=caller, callee=callee, given=float(np.clip(given, 0.01, 1.4)) * (0.03 if rare else 1.0))
-    yield from _store(rng, of)
+    yield from _store(rng, blocks, of)
     yield from _publish(rng, of)
 
 
@@ -145,12 +145,12 @@ def _parents(rng: np.random.Generator, above: list[int], higher: list[int]) -> l
     return sorted(found)
 
 
-def _store(rng: np.random.Generator, of: dict[str, list[int]]) -> Iterator[Call]:
+def _store(rng: np.random.Generator, blocks: list[Block], of: dict[str, list[int]]) -> Iterator[Call]:
     """Databases, caches and providers below the services; every one of them is called by somebody."""
     for kind, chance, low, high in (
         ("database", 0.65, 0.6, 2.2),
         ("cache", 0.35, 0.5, 1.5),
-        ("external", 0.1, 0.2, 0.9),
+        ("external", 0.08, 0.4, 1.0),
     ):
         stores = of.get(kind, [])
         if not stores:
@@ -163,7 +163,9 @@ def _store(rng: np.random.Generator, of: dict[str, list[int]]) -> Iterator[Call]
         called = {store for _, store in pairs}
         for store in stores:
             if store not in called:
-                pairs.add((of["service"][int(rng.integers(len(of["service"])))], store))
+                # Providers are asked where users pay and register: close to the top.
+                top = [s for s in of["service"] if kind != "external" or blocks[s].layer == 2]
+                pairs.add((top[int(rng.integers(len(top)))], store))
         for service, store in sorted(pairs):
             yield Call(caller=service, callee=store, given=float(rng.uniform(low, high)))
 

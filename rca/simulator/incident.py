@@ -141,7 +141,15 @@ def _unfold(scenario: Scenario, world: World, weather: Weather, times: npt.NDArr
     effects = quiet.copy()
     fault: Fault | None = None
     if scenario.kind != NO_FAULT:
-        scene = Scene(rng=rng, sites=sites, effects=effects, times=times, step=scenario.step * SECOND, onset=onset)
+        scene = Scene(
+            rng=rng,
+            sites=sites,
+            weather=weather,
+            effects=effects,
+            times=times,
+            step=scenario.step * SECOND,
+            onset=onset,
+        )
         fault = inject(scenario.kind, scene)
     struck = frozenset() if fault is None else frozenset(world.services[root] for root in fault.roots)
     brought = None if fault is None or fault.trigger is None else culprit(rng, world, fault.trigger)

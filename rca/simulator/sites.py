@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from rca.simulator.dynamics import State, descend
+from rca.simulator.dynamics import Effects, State, Weather, descend, run
 from rca.simulator.world import Array, Codes, World
 
 
@@ -46,6 +46,21 @@ class Sites:
         """The frontends, in the order of the columns."""
         return self.world.of_kind("frontend")
 
+    def breaking(self, weather: Weather) -> float:
+        """The factor on the traffic of users that makes some frontend half as slow again: from 1.8 to 5."""
+        factor, columns = 1.8, min(len(weather.load), 10)
+        part = Weather(
+            own=weather.own[:, -columns:], load=weather.load[-columns:], failing=weather.failing[:, -columns:]
+        )
+        usual = run(self.world, part, Effects.none(self.world, columns)).latency[self.fronts]
+        while factor < 5.0:
+            more = Effects.none(self.world, columns)
+            more.load[:] = factor
+            if (run(self.world, part, more).latency[self.fronts] / usual).mean(axis=1).max() > 1.5:
+                break
+            factor *= 1.15
+        return factor
+
     def replicas(self, component: int) -> npt.NDArray[np.intp]:
         """All components of the same service."""
         name = self.world.services[component]
@@ -65,9 +80,13 @@ class Sites:
     ) -> int:
         """A component of some kinds on which a frontend depends enough that its users would notice.
 
-        Of those, every one is equally likely; where there is none, the one that matters most.
+        Of those, every one is equally likely; where there is none, the one that matters most. What is slow
+        has to have some share in the time of the frontend already, or it would have to be slow beyond belief.
         """
         world, reach = self.world, (self.passing if errors else self.calls).max(axis=1)
+        if not errors:
+            part = (self.calls * world.own[:, None] / self.latency[self.fronts][None, :]).max(axis=1)
+            reach = np.where(part >= 0.01, reach, 0.1 * reach)
         taken = {world.services[i] for i in avoid}
         allowed = np.array([k in kinds and s not in taken for k, s in zip(world.kinds, world.services, strict=True)])
         enough = np.flatnonzero(allowed & (reach >= (0.08 if errors else 0.15)))

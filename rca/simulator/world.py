@@ -128,6 +128,9 @@ def build_world(scenario: Scenario) -> World:
     low = np.array([_OWN[kind][0] for kind in kinds])
     high = np.array([_OWN[kind][1] for kind in kinds])
     external = np.array([kind == "external" for kind in kinds])
+    provided = external[edges.callee]
+    # Some callers do without an answer; nobody does without a provider's, and a payment is not tried twice.
+    weak = (rng.random(len(calls)) < 0.25) & ~provided
     busy = rng.uniform(0.12, 0.5, size)
     return World(
         names=names,
@@ -153,11 +156,9 @@ def build_world(scenario: Scenario) -> World:
         target=target,
         given=given,
         calls=calls,
-        net=rng.uniform(3e-4, 1.5e-3, len(calls)) * np.where(external[edges.callee], 8.0, 1.0),
-        passes=np.where(
-            rng.random(len(calls)) < 0.75, rng.uniform(0.8, 1.0, len(calls)), rng.uniform(0.2, 0.5, len(calls))
-        ),
-        retries=rng.random(len(calls)) < 0.35,
+        net=rng.uniform(3e-4, 1.5e-3, len(calls)) * np.where(provided, 8.0, 1.0),
+        passes=np.where(weak, rng.uniform(0.2, 0.5, len(calls)), rng.uniform(0.8, 1.0, len(calls))),
+        retries=(rng.random(len(calls)) < 0.35) & ~provided,
         asynchronous=edges.asynchronous,
         topology=_topology(rng, names, kinds, services, host, edges, calls * rate[edges.caller]),
     )
