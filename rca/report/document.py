@@ -30,7 +30,10 @@ def to_document(report: Report, *, timings: bool = False) -> dict[str, Any]:
         "verdict": report.verdict,
         "onset": _time(report.onset),
         "root_causes": [_cause(rank, cause) for rank, cause in enumerate(report.root_causes, 1)],
-        "ranking": list(report.ranking),
+        "ranking": [
+            {"component": name, "score": _number(score)}
+            for name, score in zip(report.ranking, report.scores, strict=True)
+        ],
         "critical": _ids(report.critical),
         "impact": list(report.impact),
         "blast_radius": list(report.blast_radius),

@@ -32,7 +32,7 @@ def render_text(report: Report, case: Case | None = None, *, width: int = 100) -
     console = Console(width=width, no_color=True, force_terminal=False, markup=False, highlight=False, emoji=False)
     with console.capture() as capture:
         print_report(report, case, console)
-    return capture.get()
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
 def _parts(report: Report, case: Case | None) -> Iterable[RenderableType]:
@@ -139,10 +139,12 @@ def _suspects(report: Report) -> Iterable[RenderableType]:
 
 def _section(name: str, lines: Iterable[str | Text], *, bullet: str = "") -> Iterable[RenderableType]:
     grid = Table.grid(padding=0)
-    grid.add_column(overflow="fold", no_wrap=True)
+    if bullet:
+        grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for line in lines:
-        grid.add_row(bullet, line if isinstance(line, Text) else Text(_plain(line)))
+        text = line if isinstance(line, Text) else Text(_plain(line))
+        grid.add_row(*([bullet, text] if bullet else [text]))
     if grid.row_count:
         yield Text(f"\n{name}", style="bold")
         yield Padding(grid, (0, 0, 0, 2))
