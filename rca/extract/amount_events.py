@@ -9,7 +9,7 @@ import numpy as np
 from rca.extract.amount_series import AmountSeries, Kind
 from rca.extract.amount_shares import CallGraph, Shares
 from rca.extract.context import Context
-from rca.types import Event, Evidence
+from rca.types import Direction, Event, Evidence
 
 SMALL = 1e-3
 """Blame below this is not reported."""
@@ -17,7 +17,10 @@ NOTABLE = 0.1
 """Share of the symptom from which a component is worth an event even where its callees explain all of it."""
 CERTAIN = 6.0
 """Cap of the log10 likelihood ratio: the noise is no normal distribution further out."""
-MOST_EVENTS = 100
+MOST_EVENTS = 50
+"""Events per symptom and kind of amount; the rest adds nothing to a ranking."""
+FEWEST_REQUESTS = 3
+"""Requests from which a new component is worth an event: one is a probe."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,16 +53,14 @@ def describe(findings: list[Finding], series: AmountSeries, graph: CallGraph, co
             other = best.get(key)
             if other is None or shares.score[component] > other.shares.score[component]:
                 best[key] = finding
-    events = [_amount_event(component, best[component, kind], series, graph, context) for component, kind in sorted(best)]
+    events = [_amount_event(key[0], best[key], series, graph, context) for key in sorted(best)]
     return events + _appearances(findings, series, graph, context)
 
 
-def _amount_event(
-    component: int, finding: Finding, series: AmountSeries, graph: CallGraph, context: Context
-) -> Event:
+def _amount_event(component: int, finding: Finding, series: AmountSeries, graph: CallGraph, context: Context) -> Event:
     shares = finding.shares
     latency = finding.kind == "latency"
-    direction = "up" if finding.sign > 0 else "down"
+    direction: Direction = "up" if finding.sign > 0 else "down"
     kind = f"{'latency' if latency else 'errors'}.{direction}"
     metric = (series.latency_names if latency else series.failure_names)[component]
     name = series.components[component]
@@ -91,30 +92,33 @@ def _amount_event(
 
 def _sentence(component: int, finding: Finding, series: AmountSeries, graph: CallGraph) -> str:
     shares, lost = finding.shares, abs(finding.lost)
-    names = series.components
+    name, symptom = series.components[component], series.components[finding.symptom]
     verb = "lost" if finding.sign > 0 else "lacked"
-    through, own = float(shares.through[component]) * lost, float(shares.own[component]) * lost
-    noise = float(shares.error[component]) * lost
     unit = "s" if finding.kind == "latency" else "failed requests"
-    share = f"{_number(own)} {unit} of them its own (noise {_number(noise)})"
+    through, own = float(shares.through[component]) * lost, float(shares.own[component]) * lost
+    noise = _number(float(shares.error[component]) * lost)
+    if own > 0:
+        rest = f"{_number(own)} {unit} of them its own (noise {noise})"
+    else:
+        rest = f"nothing of it its own (noise {noise} {unit})"
     if not finding.same_kind:
-        return f"{names[component]} {verb} {_number(through)} {unit} along with {names[finding.symptom]}, {share}"
+        return f"{name} {verb} {_number(through)} {unit} while {symptom} suffered, {rest}"
+    rest += _main_callee(component, finding, series, graph)
     if component == finding.symptom:
-        return f"{names[component]} {verb} {_number(through)} {unit}, {share}{_explainers(component, finding, names, graph)}"
-    return (
-        f"{_number(through)} {unit} of the {_number(lost)} that {names[finding.symptom]} {verb} passed through "
-        f"{names[component]}, {share}{_explainers(component, finding, names, graph)}"
-    )
+        return f"{name} {verb} {_number(through)} {unit}, {rest}"
+    return f"{_number(through)} {unit} of the {_number(lost)} that {symptom} {verb} passed through {name}, {rest}"
 
 
-def _explainers(component: int, finding: Finding, names: tuple[str, ...], graph: CallGraph) -> str:
-    """The callee that accounts for most, where callees account for half or more."""
-    shares, split = finding.shares, graph.split
+def _main_callee(component: int, finding: Finding, series: AmountSeries, graph: CallGraph) -> str:
+    """The callee that accounts for half or more of what passes through a component, if there is one."""
+    through, split = finding.shares.through, graph.split
     cells = slice(split.indptr[component], split.indptr[component + 1])
-    callees, parts = split.indices[cells], split.data[cells] * shares.through[split.indices[cells]]
-    if not parts.size or parts.max() < 0.5 * shares.through[component]:
+    callees = split.indices[cells]
+    parts = split.data[cells] * through[callees]
+    if not parts.size or parts.max() < 0.5 * through[component]:
         return ""
-    return f"; its callee {names[callees[np.argmax(parts)]]} accounts for {_number(float(parts.max()) * abs(finding.lost))}"
+    explained = _number(float(parts.max()) * abs(finding.lost))
+    return f"; {explained} came from its callee {series.components[callees[np.argmax(parts)]]}"
 
 
 def _appearances(findings: list[Finding], series: AmountSeries, graph: CallGraph, context: Context) -> list[Event]:
@@ -124,13 +128,14 @@ def _appearances(findings: list[Finding], series: AmountSeries, graph: CallGraph
     onset = min(finding.onset for finding in findings)
     requests = np.nansum(series.window.traffic[:, onset:], axis=1) * series.merged
     events = []
-    for component in np.flatnonzero(graph.appeared & (requests > 0))[:MOST_EVENTS]:
+    for component in np.flatnonzero(graph.appeared & (requests >= FEWEST_REQUESTS))[:MOST_EVENTS]:
         name = series.components[component]
         start, end = _times(onset, series, context)
         callers = np.flatnonzero(np.asarray(graph.calls[:, [component]].toarray()).ravel() > 0)
-        who = f", by {series.components[callers[0]]}" if callers.size else ""
+        who = f" by {series.components[callers[0]]}" if callers.size else ""
+        times = f"{requests[component]:.0f} request{'s' if requests[component] >= 1.5 else ''}"
         evidence = Evidence(
-            sentence=f"{name} was called {requests[component]:.0f} times{who}; it was hardly ever called in health",
+            sentence=f"{name} got {times}{who}; in health it is hardly ever called",
             group="appeared",
         )
         events.append(

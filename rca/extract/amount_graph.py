@@ -7,11 +7,14 @@ import numpy.typing as npt
 from scipy import sparse
 
 from rca.extract.amount_series import AmountSeries
-from rca.extract.amount_shares import SELDOM, CallGraph
+from rca.extract.amount_shares import SELDOM, CallGraph, known_or_zero
 from rca.topology import Topology
 
 INFERRED_KINDS = frozenset({"external", "remote", "uninstrumented"})
 """Kinds of components that report nothing themselves."""
+
+FEWEST_ROWS = 4
+"""Rows before the incident that can tell whether a component was in use."""
 
 GAP = 4
 """Calls lead through at most this many components without metrics (gateways, meshes, queues)."""
@@ -73,7 +76,7 @@ def _split(calls: sparse.csr_array, series: AmountSeries, counted: bool) -> spar
     if calls.nnz == 0:
         return calls
     rows = np.repeat(np.arange(calls.shape[0]), np.diff(calls.indptr))
-    busy = np.nan_to_num(series.health.traffic).mean(axis=1)
+    busy = known_or_zero(series.health.traffic).mean(axis=1, dtype=np.float64)
     part = calls.data if counted else busy[rows]
     callees = calls.indices
     sums = np.bincount(callees, part, calls.shape[0])[callees]
@@ -84,11 +87,11 @@ def _split(calls: sparse.csr_array, series: AmountSeries, counted: bool) -> spar
 
 def find_appeared(series: AmountSeries, known_rows: int) -> npt.NDArray[np.bool_]:
     """Components that are used now, but were hardly ever in health nor before the incident; shape (n,)."""
-    known = np.isfinite(series.health.traffic).any(axis=1)
-    seldom = (np.nan_to_num(series.health.traffic) > 0).mean(axis=1) < SELDOM
+    known = np.asarray(~np.isnan(series.health.traffic).all(axis=1))
+    seldom = (series.health.traffic > 0).mean(axis=1) < SELDOM
     before = series.window.traffic[:, :known_rows]
     # Health may be older than a component that has long been in use when the incident begins.
-    used = (np.nan_to_num(before) > 0).mean(axis=1) > 0.5 if known_rows >= 4 else np.zeros(len(known), bool)
+    used = (before > 0).mean(axis=1) > 0.5 if known_rows >= FEWEST_ROWS else np.zeros(known.size) > 0
     return np.asarray(known & seldom & ~used)
 
 

@@ -7,9 +7,9 @@ failed); an unknown sample is NaN and stays unknown.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,15 @@ from rca.extract.meaning import classify, normalise
 from rca.telemetry import NO_PEER, MetricFrame
 from rca.types import SECOND, Window
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[np.floating[Any]]
 Kind = Literal["latency", "failures"]
 Picks = dict[str, npt.NDArray[np.int64]]
 
 MOST_ROWS = 240
 """Longer windows are merged to rows of several samples: a regression needs no more."""
+
+ROWS_BEFORE = 24
+"""Rows before the window that are read with it: a step is seen by what stands before it."""
 
 MOST_HEALTHY_CELLS = 1_000_000
 """Components x rows of health that are read; of more, every n-th row (the noise of a row stays what it was)."""
@@ -65,6 +68,15 @@ class AmountBlock:
             traffic=self.traffic[:, rows],
             latency=self.latency[:, rows],
             failures=self.failures[:, rows],
+        )
+
+    def members(self, components: slice | npt.NDArray[np.intp]) -> AmountBlock:
+        """The given components."""
+        return replace(
+            self,
+            traffic=self.traffic[components],
+            latency=self.latency[components],
+            failures=self.failures[components],
         )
 
 
@@ -140,28 +152,29 @@ _ROLES = {"traffic": _traffic_role, "latency": _latency_role, "failures": _failu
 def read_series(context: Context) -> AmountSeries | None:
     """Rows of all components whose metrics tell traffic and latency or failures; None where there are none."""
     telemetry = context.case.telemetry.metrics
-    incident = context.case.incident
-    frame = telemetry.slice(incident.window)
+    frame = telemetry.slice(stretch(context, telemetry))
     if frame.times.size < 3 or not frame.metrics:
         return None
     chosen = {role: _choose(frame, role) for role in _ROLES}
     useful = (chosen["traffic"] >= 0) & ((chosen["latency"] >= 0) | (chosen["failures"] >= 0))
-    codes = np.flatnonzero(useful)
+    # Where replicas have series, their service's would count the same requests twice.
+    replicated = {context.topology.replica_of.get(frame.components[code], "") for code in np.flatnonzero(useful)}
+    named = [(frame.components[code], code) for code in np.flatnonzero(useful)]
+    codes = np.array([code for name, code in sorted(named) if name not in replicated], np.int64)
     if not codes.size:
         return None
-    order = np.argsort(np.array([frame.components[code] for code in codes], dtype=object), kind="stable")
-    codes = codes[order]
     picks = {role: series[codes] for role, series in chosen.items()}
     names = tuple(frame.components[code] for code in codes)
     step = frame.step / SECOND or 1.0
     window, merged = merge_rows(_read_block(frame, picks, step))
-    sources = _healthy_frames(context, telemetry)
-    metric_names = {
-        role: tuple(frame.metrics[frame.metric[i]] if i >= 0 else "" for i in series) for role, series in picks.items()
-    }
-    limit = max(MOST_HEALTHY_CELLS // len(names), 60)
-    thinned = [_thin(source, limit) for source in sources]
-    blocks = [_read_block(source, _find(source, frame, picks), step) for source in thinned]
+    sources = _healthy_frames(context, telemetry, frame)
+    metrics = np.array([*frame.metrics, ""], dtype=object)
+    metric_of = np.append(frame.metric, len(frame.metrics))  # no series (-1): no name
+    metric_names = {role: tuple(metrics[metric_of[series]]) for role, series in picks.items()}
+    most = max(MOST_HEALTHY_CELLS // len(names), 60)
+    blocks = (
+        _read_block(source, _find(source, frame, picks), step) for source in (_thin(source, most) for source in sources)
+    )
     return AmountSeries(
         components=names,
         window=window,
@@ -171,6 +184,18 @@ def read_series(context: Context) -> AmountSeries | None:
         row=int(np.median(np.diff(window.times))) if window.times.size > 1 else SECOND,
         merged=merged,
     )
+
+
+def stretch(context: Context, telemetry: MetricFrame) -> Window:
+    """The window and up to ``ROWS_BEFORE`` rows right before it, as far as they follow one another."""
+    incident, step = context.case.incident, telemetry.step
+    end = int(np.searchsorted(telemetry.times, incident.window.start))
+    rows = telemetry.times[max(end - ROWS_BEFORE, 0) : end + 1]
+    if end == telemetry.times.size or rows.size < 2:
+        return incident.window
+    broken = np.flatnonzero(np.diff(rows) > 2 * step)
+    first = rows[broken[-1] + 1] if broken.size else rows[0]
+    return Window(start=min(int(first), incident.window.start), end=incident.window.end)
 
 
 def _choose(frame: MetricFrame, role: str) -> npt.NDArray[np.int64]:
@@ -189,9 +214,7 @@ def _choose(frame: MetricFrame, role: str) -> npt.NDArray[np.int64]:
     return chosen
 
 
-def _find(
-    frame: MetricFrame, origin: MetricFrame, picks: Picks
-) -> Picks:
+def _find(frame: MetricFrame, origin: MetricFrame, picks: Picks) -> Picks:
     """The series in ``frame`` of the components and metrics that were picked in ``origin``; -1: not there."""
     if frame is origin or (frame.components is origin.components and frame.component is origin.component):
         return picks
@@ -229,44 +252,44 @@ def _form(role: _Role | None) -> str:
 
 
 def _values(frame: MetricFrame, series: npt.NDArray[np.int64]) -> Array:
-    values = frame.values[np.maximum(series, 0)].astype(np.float64)
+    values = frame.values[np.maximum(series, 0)]
     values[series < 0] = np.nan
     return values
 
 
 def _by_metric(frame: MetricFrame, series: npt.NDArray[np.int64], factor: Callable[[str], float]) -> Array:
     """The factor of each picked series' metric, 1 where no series was picked; shape (components, 1)."""
-    factors = np.array([factor(metric) for metric in frame.metrics])
-    return np.where(series >= 0, factors[frame.metric[np.maximum(series, 0)]], 1.0)[:, None]
+    factors = np.array([factor(metric) for metric in frame.metrics], np.float32)
+    return np.asarray(np.where(series >= 0, factors[frame.metric[np.maximum(series, 0)]], np.float32(1.0))[:, None])
 
 
 def _read_failures(frame: MetricFrame, series: npt.NDArray[np.int64], traffic: Array) -> Array:
     """Shares of failed requests of ratios, percentages, availabilities and counts alike."""
     raw = _values(frame, series)
     metric = np.where(series >= 0, frame.metric[np.maximum(series, 0)], -1)
-    out = np.full(raw.shape, np.nan)
+    out = np.full(raw.shape, np.nan, np.float32)
     for code in np.unique(metric[metric >= 0]):
         name, rows = frame.metrics[code], np.flatnonzero(metric == code)
         good, form = _form(_failure_role(name)).split(" ")
         values = raw[rows]
-        largest = float(np.nanmax(values)) if np.isfinite(values).any() else 0.0
         if form == "unknown":
-            form = _guess_form(good == "good", largest, values)
+            form = _guess_form(good == "good", values)
         if form == "count":
             requests = traffic[rows]
-            share = np.divide(values, requests, out=np.full(values.shape, np.nan), where=requests > 0)
+            share = np.divide(values, requests, out=np.full(values.shape, np.nan, np.float32), where=requests > 0)
         else:
             share = values / 100.0 if form == "percent" else values
         out[rows] = np.clip(1.0 - share if good == "good" else share, 0.0, 1.0)
     return out
 
 
-def _guess_form(good: bool, largest: float, values: Array) -> str:
+def _guess_form(good: bool, values: Array) -> str:
     """Shares stay below 1 and are no whole numbers; an availability above 1 is a percentage, errors above 1 a count."""
+    known = values[~np.isnan(values)]
+    largest = float(known.max(initial=0.0))
     if good:
         return "percent" if largest > 1.5 else "ratio"
-    finite = values[np.isfinite(values)]
-    whole = bool((finite == np.round(finite)).all())
+    whole = bool((known == np.round(known)).all())
     return "ratio" if largest <= 1.0 and not whole else "count"
 
 
@@ -277,7 +300,7 @@ def _thin(frame: MetricFrame, most: int) -> MetricFrame:
     return replace(frame, times=frame.times[rows], values=frame.values[:, rows])
 
 
-def _healthy_frames(context: Context, telemetry: MetricFrame) -> list[MetricFrame]:
+def _healthy_frames(context: Context, telemetry: MetricFrame, frame: MetricFrame) -> list[MetricFrame]:
     """Sources of health, best first: the profile, the baseline, the rows before every candidate onset."""
     incident = context.case.incident
     sources: list[MetricFrame] = []
@@ -286,24 +309,20 @@ def _healthy_frames(context: Context, telemetry: MetricFrame) -> list[MetricFram
     if incident.baseline is not None:
         sources.append(telemetry.slice(incident.baseline))
     earliest = int(context.onsets.min()) if context.onsets.size else incident.window.start
-    window = telemetry.slice(incident.window)
-    before = telemetry.slice(Window(start=incident.window.start, end=max(earliest, incident.window.start)))
-    if before.times.size < FEWEST_HEALTHY_ROWS:
+    rows = int(np.searchsorted(frame.times, earliest))
+    if rows < FEWEST_HEALTHY_ROWS:
         # No row is known to be healthy: the fault is looked for behind the first third.
-        rows = max(window.times.size // 3, min(FEWEST_HEALTHY_ROWS, window.times.size))
-        before = replace(window, times=window.times[:rows], values=window.values[:, :rows])
+        rows = max(frame.times.size // 3, min(FEWEST_HEALTHY_ROWS, frame.times.size))
+    before = replace(frame, times=frame.times[:rows], values=frame.values[:, :rows])
     sources.append(before)
     enough = [source for source in sources[:-1] if source.times.size >= FEWEST_HEALTHY_ROWS]
     return [*enough, sources[-1]]
 
 
-def _first_known(blocks: list[AmountBlock]) -> AmountBlock:
+def _first_known(blocks: Iterator[AmountBlock]) -> AmountBlock:
     """Each component's rows from the first block that knows its traffic, repeated to one length."""
-    best = blocks[0]
-    for block in blocks[1:]:
-        unknown = ~np.isfinite(best.traffic).any(axis=1)
-        if not unknown.any():
-            break
+    best = next(blocks)
+    while (unknown := np.isnan(best.traffic).all(axis=1)).any() and (block := next(blocks, None)) is not None:
         repeat = np.resize(np.arange(block.times.size), best.times.size)
         parts = {}
         for name in ("traffic", "latency", "failures"):
@@ -331,7 +350,7 @@ def merge_rows(block: AmountBlock) -> tuple[AmountBlock, int]:
         weight = np.where(np.isfinite(values) & known, block.traffic, 0.0)
         total = np.add.reduceat(np.where(weight > 0, values, 0.0) * weight, starts, axis=1)
         count = np.add.reduceat(weight, starts, axis=1)
-        return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+        return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
 
     merged = AmountBlock(
         times=block.times[starts], traffic=traffic, latency=mean(block.latency), failures=mean(block.failures)

@@ -27,7 +27,8 @@ NOISE = 2.0
 SIGNIFICANT = 2.0
 """A callee explains its caller from this many standard errors on."""
 ABNORMAL = 6.0
-"""From this many standard errors on a callee is abnormal: its callers wait and retry beyond the conserved amount."""
+"""From this many standard errors on a callee is abnormal: its callers wait and retry beyond the conserved amount.
+An own amount of this robust z in its largest row counts half: 6 in 100 healthy windows hold one as large."""
 EXPLAINED = 0.5
 """Blame that a caller loses to an abnormal callee that moves along with the symptom."""
 UNREACHED = 0.7
@@ -38,6 +39,8 @@ SELDOM = 0.05
 """A component with requests in a smaller share of the healthy rows has newly appeared."""
 ALIAS = 0.5
 """Correlation from which an uninstrumented leaf is its caller's view of an instrumented sibling."""
+LEAST = 0.002
+"""Components through which a smaller share of the symptom passes are not looked into."""
 SHRINK = 0.02
 """Share of the symptom's variance added to the regression's denominator: few known rows give small shares."""
 ORDER = 0.01
@@ -60,6 +63,15 @@ class CallGraph:
     inferred: Flags
     appeared: Flags
 
+    def members(self, components: npt.NDArray[np.intp]) -> CallGraph:
+        """The calls among the given components."""
+        return CallGraph(
+            calls=_among(self.calls, components),
+            split=_among(self.split, components),
+            inferred=self.inferred[components],
+            appeared=self.appeared[components],
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
@@ -75,12 +87,14 @@ class Shares:
     score: Array
 
 
-def excess(kind: Kind, block: AmountBlock, series: AmountSeries) -> Array:
-    """Amounts beyond health: seconds or failed requests per row; 0 without requests, NaN where unknown."""
+def _among(matrix: sparse.csr_array, members: npt.NDArray[np.intp]) -> sparse.csr_array:
+    return sparse.csr_array(sparse.csr_array(matrix[members])[:, members])
+
+
+def excess(kind: Kind, block: AmountBlock, level: Array) -> Array:
+    """Amounts beyond the healthy ``level``: seconds or failed requests per row; 0 without requests, NaN if unknown."""
     value = block.latency if kind == "latency" else block.failures
-    level = healthy_level(kind, series)
-    with np.errstate(invalid="ignore"):
-        amount = (value - level[:, None]) * block.traffic
+    amount = (value - level[:, None]) * block.traffic
     amount[block.traffic == 0] = 0.0
     return amount
 
@@ -90,60 +104,76 @@ def healthy_level(kind: Kind, series: AmountSeries) -> Array:
     health = series.health
     if kind == "latency":
         level = median(health.latency)
-        unknown = ~np.isfinite(level)
+        unknown = np.isnan(level)
         if unknown.any():
             level[unknown] = median(series.window.latency[unknown])
         return level
-    requests = np.nan_to_num(health.traffic)
-    failed = np.nan_to_num(health.failures) * requests
-    return np.asarray(failed.sum(axis=1) / np.maximum(requests.sum(axis=1), 1.0))
+    requests = known_or_zero(health.traffic).sum(axis=1)
+    failed = known_or_zero(health.failures * health.traffic).sum(axis=1)
+    return np.asarray(failed / np.maximum(requests, 1.0))
 
 
 def share_symptom(
-    kind: Kind, symptom: Array, rows: slice, sign: float, series: AmountSeries, graph: CallGraph, weight: Array
+    kind: Kind, symptom: Array, amount: Array, level: Array, series: AmountSeries, graph: CallGraph
 ) -> Shares:
     """Shares of one kind of amount in the symptom's.
 
     Args:
         kind: which amount of the components is looked at.
-        symptom: the symptom's amount in ``rows``, shape (rows,), in the unit of ``kind``.
-        rows: the rows of the window that count.
-        sign: 1 where the symptom grew, -1 where it shrank.
-        weight: factor on each component's score, shape (n,).
+        symptom: the symptom's amount, growing, in the unit of ``kind``; shape (rows,).
+        amount: the components' amounts in the same rows and with the same sign; shape (n, rows).
+        level: healthy level of ``kind``, shape (n,).
     """
-    amount = excess(kind, series.window.columns(rows), series) * sign
-    healthy = np.nan_to_num(excess(kind, series.health, series)) * sign
     centred = symptom - symptom.mean()
     total = float(centred @ centred) + 1e-12
     through, filled = _regress(amount, symptom, total)
-    error = spread(healthy) / np.sqrt(total)
+    kept = np.flatnonzero(through > LEAST)
+    size = len(through)
+    shares = Shares(
+        through=through, own=through.copy(), error=np.zeros(size), follows=np.zeros(size), score=np.zeros(size)
+    )
+    if kept.size:
+        healthy = known_or_zero(excess(kind, series.health.members(kept), level[kept].astype(np.float32)))
+        parts = _weigh(through[kept], filled[kept], healthy, symptom, graph.members(kept))
+        for name, values in parts.items():
+            getattr(shares, name)[kept] = values
+    return shares
+
+
+def _weigh(through: Array, amount: Array, healthy: Array, symptom: Array, graph: CallGraph) -> dict[str, Array]:
+    """Own share, its error, correlation and score of the components that carry anything; each of shape (kept,)."""
+    centred = symptom - symptom.mean()
+    total = float(centred @ centred) + 1e-12
+    error = spread(healthy)[1] / np.sqrt(total)
     explains = np.where(through > SIGNIFICANT * error, through, 0.0)
-    own = through - graph.split @ explains
-    counted = (explains > 0)[:, None]
-    own_amount = filled - graph.split @ (filled * counted)
-    own_healthy = healthy - graph.split @ (healthy * counted)
-    own_error = spread(own_healthy) / np.sqrt(total)
-    own = own - _seen_as_alias(filled, explains, graph)
-    follows = correlate(own_amount, centred, total)
-    score = np.clip(own - NOISE * own_error, 0.0, 1.0)
+    counted = sparse.csr_array(graph.split @ sparse.diags_array((explains > 0).astype(np.float64)))
+    own_amount = amount - counted @ amount
+    own_healthy = healthy - counted.astype(healthy.dtype) @ healthy
+    middle, own_noise = spread(own_healthy)
+    own_error = own_noise / np.sqrt(total)
+    own = through - graph.split @ explains - _seen_as_alias(amount, explains, graph)
+    follows = np.clip(correlate(own_amount, centred, total), 0.0, 1.0)
     abnormal = (explains > 0) & (through > ABNORMAL * error) & ~graph.appeared & ~graph.inferred
-    pull = np.where(abnormal, np.clip(correlate(filled, centred, total), 0.0, 1.0), 0.0)
+    pull = np.where(abnormal, np.clip(correlate(amount, centred, total), 0.0, 1.0), 0.0)
+    score = np.clip(own - NOISE * own_error, 0.0, 1.0) * follows
     score *= 1.0 - EXPLAINED * _largest_callee(pull, graph.calls)
-    score *= np.clip(follows, 0.0, 1.0)
-    order = np.clip(follows, 0.0, 1.0) * ndtr(own / (own_error + 1e-12) - 3.0) * np.clip(own, 0.0, 1.0)
+    # An amount that is small against the symptom is not remarkable, however steady it was.
+    z = np.abs(own_amount - middle[:, None]).max(axis=1) / np.maximum(own_noise, 0.02 * np.abs(symptom).max())
+    score *= z**2 / (z**2 + ABNORMAL**2)
+    order = follows * ndtr(own / (own_error + 1e-12) - 3.0) * np.clip(own, 0.0, 1.0)
     score = (score + ORDER * order) / (1.0 + ORDER)
     # Calling something new is a change of the caller, which keeps the blame.
     score[graph.appeared] = 0.0
-    return Shares(through=through, own=own, error=own_error, follows=follows, score=score * weight)
+    return {"own": own, "error": own_error, "follows": follows, "score": score}
 
 
-def strongest(kind: Kind, symptom: Array, rows: slice, series: AmountSeries, reached: Flags) -> float:
-    """The largest slope on the symptom among reached components: one unit of another kind of amount."""
-    amount = np.nan_to_num(excess(kind, series.window.columns(rows), series)[reached])
-    centred = symptom - symptom.mean()
+def strongest(amount: Array, symptom: Array) -> float:
+    """The largest slope of any amount on the symptom: one unit of another kind of amount."""
     if not amount.size:
         return 0.0
-    return float(np.abs((amount - amount.mean(axis=1, keepdims=True)) @ centred).max() / (centred @ centred + 1e-12))
+    known = known_or_zero(amount)
+    centred = symptom - symptom.mean()
+    return float(np.abs((known - known.mean(axis=1, keepdims=True)) @ centred).max() / (centred @ centred + 1e-12))
 
 
 def _regress(amount: Array, symptom: Array, total: float) -> tuple[Array, Array]:
@@ -154,9 +184,7 @@ def _regress(amount: Array, symptom: Array, total: float) -> tuple[Array, Array]
     symptom_mean = (known @ symptom) / count
     amount_mean = amount.sum(axis=1) / count
     difference = known * (symptom - symptom_mean[:, None])
-    slope = np.einsum("ct,ct->c", difference, amount) / (
-        np.einsum("ct,ct->c", difference, difference) + SHRINK * total
-    )
+    slope = np.einsum("ct,ct->c", difference, amount) / (np.einsum("ct,ct->c", difference, difference) + SHRINK * total)
     if not known.all():
         line = amount_mean[:, None] + slope[:, None] * (symptom - symptom_mean[:, None])
         amount = np.where(known, amount, line)
@@ -197,25 +225,34 @@ def correlate(amount: Array, centred: Array, total: float) -> Array:
     return np.asarray((deviation @ centred) / np.sqrt(squares * total + 1e-12))
 
 
-def spread(values: Array) -> Array:
-    """Standard deviation that a few outliers do not carry away: IQR / 1.349, at least half the plain one."""
+def spread(values: Array) -> tuple[Array, Array]:
+    """Median, and a standard deviation that a few outliers do not carry away: IQR / 1.349, at least half the plain one.
+
+    Each has shape (n,); no value may be NaN.
+    """
     ordered = np.sort(values.astype(np.float32), axis=1)
     last = values.shape[1] - 1
-    quartiles = []
-    for q in (0.25, 0.75):
-        place = q * last
-        low = int(place)
+
+    def quantile(q: float) -> Array:
+        low = int(q * last)
         high = min(low + 1, last)
-        quartiles.append(ordered[:, low] + (place - low) * (ordered[:, high] - ordered[:, low]))
-    robust = (quartiles[1] - quartiles[0]) / 1.349
-    return np.maximum(np.maximum(robust, 0.5 * values.std(axis=1)), 1e-6)
+        return np.asarray(ordered[:, low] + (q * last - low) * (ordered[:, high] - ordered[:, low]), np.float64)
+
+    robust = (quantile(0.75) - quantile(0.25)) / 1.349
+    plain = values.std(axis=1, dtype=np.float64)
+    return quantile(0.5), np.asarray(np.maximum(np.maximum(robust, 0.5 * plain), 1e-6))
+
+
+def known_or_zero(values: Array) -> Array:
+    """The values with 0 for NaN."""
+    return np.asarray(np.where(np.isnan(values), values.dtype.type(0), values))
 
 
 def median(values: Array) -> Array:
-    """Median of the known values of each row, NaN where there are none."""
+    """Median of the known values of each row, NaN where there are none; shape (n,), float64."""
     ordered = np.sort(values, axis=1)  # NaN sorts last
-    count = np.isfinite(ordered).sum(axis=1)
+    count = values.shape[1] - np.isnan(values).sum(axis=1)
     row = np.arange(len(values))
     low = ordered[row, np.maximum(count - 1, 0) // 2]
     high = ordered[row, np.minimum(count // 2, values.shape[1] - 1)]
-    return np.asarray(np.where(count > 0, (low + high) / 2.0, np.nan))
+    return np.asarray(np.where(count > 0, (low + high) / 2.0, np.nan), np.float64)

@@ -9,7 +9,7 @@ no onset has to be matched.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,17 +17,24 @@ import numpy.typing as npt
 from rca.extract.amount_events import Finding, describe
 from rca.extract.amount_graph import build_graph, reachable
 from rca.extract.amount_series import AmountSeries, Array, Kind
-from rca.extract.amount_shares import OTHER_KIND, UNREACHED, CallGraph, excess, share_symptom, spread, strongest
+from rca.extract.amount_shares import (
+    OTHER_KIND,
+    UNREACHED,
+    CallGraph,
+    excess,
+    healthy_level,
+    known_or_zero,
+    share_symptom,
+    spread,
+    strongest,
+)
 from rca.extract.context import Context
 from rca.extract.meaning import classify
 from rca.extract.span_amounts import amount_inputs
 from rca.types import Event, Symptom
 
 LEAD = 2
-"""Rows before the onset that stay in the regression: it needs healthy rows, and the onset may be late."""
-
-LONGEST_AFTER = 12
-"""Rows within which the symptom's step is looked for at the end of the window, as far as no alert dates it."""
+"""Rows before the onset that stay in the regression, at least: it needs healthy rows, and the onset may be late."""
 
 SPLIT_FROM = 12
 """Fewer rows are not split: an incident that came without its history is taken as a whole."""
@@ -72,15 +79,20 @@ def extract_amounts(context: Context) -> list[Event]:
 def _find(trace: Trace, series: AmountSeries, graph: CallGraph) -> list[Finding]:
     """Shares in one symptom of both kinds of amount."""
     reached = reachable(graph.calls, trace.component)
+    window = series.window.columns(trace.rows)
     findings = []
-    for kind in ("latency", "failures"):
+    kinds: tuple[Kind, Kind] = ("latency", "failures")
+    for kind in kinds:
+        level = healthy_level(kind, series)
+        amount = excess(kind, window, level) * trace.sign
         symptom, weight = trace.amount, np.where(reached, 1.0, UNREACHED)
         if kind != trace.kind:
-            symptom = symptom * strongest(kind, symptom, trace.rows, series, reached)
+            symptom = symptom * strongest(amount[reached], symptom)
             weight = weight * OTHER_KIND
             if not symptom.any():
                 continue
-        shares = share_symptom(kind, symptom, trace.rows, trace.sign, series, graph, weight)
+        shares = share_symptom(kind, symptom, amount, level, series, graph)
+        shares = replace(shares, score=shares.score * weight)
         lost = float(symptom[trace.onset - trace.rows.start :].sum()) * series.merged
         findings.append(
             Finding(
@@ -130,7 +142,7 @@ def _kinds(symptom: Symptom) -> tuple[Kind, ...]:
 
 def _entries(series: AmountSeries, graph: CallGraph) -> npt.NDArray[np.intp]:
     called = np.bincount(graph.calls.indices, minlength=len(series.components)) > 0
-    busy = np.nan_to_num(series.window.traffic).sum(axis=1)
+    busy = known_or_zero(series.window.traffic).sum(axis=1)
     order = np.argsort(np.where(called, -1.0, -busy), kind="stable")
     return order[: min(ENTRIES, int((~called).sum()))]
 
@@ -146,23 +158,13 @@ def _clearest(
 def _deviation(trace: Trace, series: AmountSeries) -> float:
     """Robust z of the symptom's largest row."""
     one = _only(series, trace.component)
-    healthy = np.nan_to_num(excess(trace.kind, one.health, one))
-    return float(np.abs(trace.amount).max() / spread(healthy)[0])
+    healthy = known_or_zero(excess(trace.kind, one.health, healthy_level(trace.kind, one)))
+    return float(np.abs(trace.amount).max() / spread(healthy)[1][0])
 
 
 def _only(series: AmountSeries, component: int) -> AmountSeries:
-    from dataclasses import replace
-
-    parts = {
-        name: replace(
-            block,
-            traffic=block.traffic[component : component + 1],
-            latency=block.latency[component : component + 1],
-            failures=block.failures[component : component + 1],
-        )
-        for name, block in (("window", series.window), ("health", series.health))
-    }
-    return replace(series, **parts)
+    one = slice(component, component + 1)
+    return replace(series, window=series.window.members(one), health=series.health.members(one))
 
 
 def trace_symptom(
@@ -174,7 +176,7 @@ def trace_symptom(
     row where the window is too short to be split.
     """
     one = _only(series, component)
-    amount = excess(kind, one.window, one)[0]
+    amount = excess(kind, one.window, healthy_level(kind, one))[0]
     if not np.isfinite(amount).any():
         return None
     amount = np.where(np.isfinite(amount), amount, np.median(amount[np.isfinite(amount)]))
@@ -187,8 +189,12 @@ def trace_symptom(
     elif len(amount) < SPLIT_FROM:
         onset, sign = 0, _sign(amount)
     else:
-        onset, sign = split_step(amount)
-    rows = slice(max(onset - LEAD, 0), len(amount))
+        # Nobody notices an incident before it begins; a sample may be dated by the end of its row.
+        noticed = int(np.searchsorted(series.window.times, context.case.incident.alert_time + series.row, side="right"))
+        before = int(np.searchsorted(series.window.times, context.case.incident.window.start))
+        onset, sign = split_step(amount, max(before, len(amount) // 3), noticed)
+    lead = max(LEAD, (len(amount) - onset) // 2)
+    rows = slice(max(onset - lead, 0), len(amount))
     amount = amount[rows] * sign
     if float(np.ptp(amount)) == 0.0:
         return None
@@ -199,23 +205,25 @@ def _sign(amount: Array) -> float:
     return -1.0 if amount[np.argmax(np.abs(amount))] < 0 else 1.0
 
 
-def split_step(amount: Array) -> tuple[int, float]:
-    """The row where the strongest step of a series begins, and the step's sign.
+def split_step(amount: Array, earliest: int, latest: int) -> tuple[int, float]:
+    """The row in [earliest, latest) where the strongest step of a series begins, and the step's sign.
 
-    Of all splits behind the first third the one with the largest difference of means times the root
-    of the rows behind it, on robust z-scores.
+    Of all splits the one with the largest difference of means, in units of
+    its standard error (the CUSUM statistic of a change in mean), on clipped robust z-scores.
     """
     size = len(amount)
     middle = float(np.median(amount))
     quartiles = np.percentile(amount, [25, 75])
     scale = max(float(quartiles[1] - quartiles[0]) / 1.349, 0.1 * float(amount.std()), 1e-9)
-    splits = np.arange(max(size // 3, 1, size - LONGEST_AFTER), size)
-    best, onset, sign = -np.inf, size - 1, 1.0
+    first = min(max(earliest, 1), size - 1)
+    splits = np.arange(first, max(min(latest, size), first + 1))
+    best, onset, sign = -np.inf, first, 1.0
     for direction in (1.0, -1.0):
         z = np.clip(direction * (amount - middle) / scale, *CLIP)
         before = np.concatenate([[0.0], np.cumsum(z)])
         after = size - splits
-        gain = ((before[-1] - before[splits]) / after - before[splits] / splits) * np.sqrt(after)
+        step = (before[-1] - before[splits]) / after - before[splits] / splits
+        gain = step * np.sqrt(after * splits / size)
         at = int(np.argmax(gain))
         if gain[at] > best:
             best, onset, sign = float(gain[at]), int(splits[at]), direction
