@@ -32,8 +32,9 @@ def extract_alerts(context: Context) -> list[Event]:
     """One event per component and alert, and one per callee that a caller's own spans complain of.
 
     Blame is surprise / (2 ln 10^4), doubled where the component has replicas and none of them shows
-    the alert, so that it lies in [0, 1], times the prior of its kind in the catalogue; spans at the
-    entry of the system show only what users feel and carry none. Alerts about calls, latency, traffic and errors are explainable by a callee.
+    the alert, so that it lies in [0, 1], times the prior of its kind in the catalogue. Spans at the
+    entry of the system show only what users feel and carry none. Alerts about calls, latency,
+    traffic and errors are explainable by a callee.
     """
     alerts = [alert for alert in context.case.telemetry.alerts if alert.component]
     if not alerts:

@@ -1,0 +1,152 @@
+"""Runs methods over the labelled incidents of a data set. The methods get the case and nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rca.cases.labelled import LabelledCase, Onset
+from rca.cases.registry import load_set
+from rca.errors import EvaluationError, RCAError
+from rca.evaluation.baselines import components_of
+from rca.evaluation.fine_level import fault_rank, metric_rank
+from rca.evaluation.measures import chance_card, order, score_card, worst_rank
+from rca.evaluation.methods import LABEL_PRIOR, METHODS, RANDOM, Opinion, find_method
+from rca.evaluation.results import OURS, CaseResult, Evaluation, MethodResult
+from rca.types import Answer, Case
+
+Progress = Callable[[int, int], None]
+
+
+def evaluate(
+    set_name: str,
+    data: Path | str,
+    *,
+    methods: Sequence[str] | None = (OURS,),
+    onset: Onset = "estimated",
+    train: str | Path | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """How well methods rank the true causes of a data set.
+
+    Args:
+        set_name: one of ``rca.cases.registry.SETS``.
+        data: the folder of the unpacked set.
+        methods: of ``METHODS``; all where None.
+        onset: whether the time of the injection is given.
+        train: labelled incidents to learn from; no method learns yet.
+        jobs: processes that analyse incidents side by side.
+        progress: called with the incidents done and their number, 0 while it is unknown.
+
+    Raises:
+        EvaluationError: a set, method or option is unknown, or there are no incidents.
+        CaseError, TelemetryError: the set is malformed.
+    """
+    names = _check(methods, train, jobs)
+    labelled = load_set(set_name, data, onset=onset)
+    cases = _with_peers(_assess_all(labelled, names, jobs, progress), names)
+    if not cases:
+        raise EvaluationError("the set has no incidents", where=data, remedy="Unpack the set completely")
+    return Evaluation(dataset=set_name, onset=onset, methods=names, cases=cases)
+
+
+def _check(methods: Sequence[str] | None, train: str | Path | None, jobs: int) -> tuple[str, ...]:
+    if train is not None:
+        raise EvaluationError("there is no learning method yet", where="--train", remedy="Leave it out")
+    if jobs < 1:
+        raise EvaluationError(f"the number of jobs is {jobs}", where="--jobs", remedy="Give at least 1")
+    names = METHODS if methods is None else tuple(dict.fromkeys(methods))
+    for name in names:
+        if name not in METHODS:
+            raise EvaluationError(f"the method {name!r} is unknown", remedy=f"Use some of {', '.join(METHODS)}")
+    if not names:
+        raise EvaluationError("no method is given", remedy=f"Use some of {', '.join(METHODS)}")
+    return names
+
+
+def _assess_all(
+    labelled: Iterable[LabelledCase], names: tuple[str, ...], jobs: int, progress: Progress | None
+) -> list[CaseResult]:
+    done: list[CaseResult] = []
+    for result in _results(labelled, names, jobs):
+        done.append(result)
+        if progress is not None:
+            progress(len(done), 0)
+    if progress is not None:
+        progress(len(done), len(done))
+    return done
+
+
+def _results(labelled: Iterable[LabelledCase], names: tuple[str, ...], jobs: int) -> Iterator[CaseResult]:
+    if jobs == 1:
+        return (assess(case, answer, names) for case, answer in labelled)
+    from joblib import Parallel, delayed
+
+    parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator")
+    results: Iterator[CaseResult] = parallel(delayed(assess)(case, answer, names) for case, answer in labelled)
+    return results
+
+
+def assess(case: Case, answer: Answer, methods: Sequence[str]) -> CaseResult:
+    """Runs the methods that need nothing but the case, one after the other."""
+    results = {name: _run(name, case, answer) for name in methods if name not in (RANDOM, LABEL_PRIOR)}
+    return CaseResult(id=case.incident.id, answer=answer, components=components_of(case), methods=results)
+
+
+def _run(name: str, case: Case, answer: Answer) -> MethodResult:
+    method = find_method(name)
+    start = time.perf_counter()
+    try:
+        opinion = method(case)
+    except Exception as error:  # whatever a method does wrong is its failure and a miss, not the end of the run
+        seconds = time.perf_counter() - start
+        reason = str(error) if isinstance(error, RCAError) else f"{type(error).__name__}: {error}"
+        return MethodResult(ranking=(), card=score_card(None), seconds=seconds, failure=reason)
+    seconds = time.perf_counter() - start
+    return replace(_judge(opinion, components_of(case), answer), seconds=seconds)
+
+
+def _judge(opinion: Opinion, components: Sequence[str], answer: Answer) -> MethodResult:
+    first = answer.first_failing
+    return MethodResult(
+        ranking=opinion.ranking or order(opinion.scores),
+        card=score_card(worst_rank(_complete(opinion.scores, components), answer.components)),
+        first_failing=float(first is not None and worst_rank(opinion.scores, (first,)) == 1),
+        culprit=opinion.culprit,
+        metric_rank=metric_rank(opinion.findings, answer) if answer.metric else None,
+        fault_rank=fault_rank(opinion.findings, answer) if answer.kind else None,
+    )
+
+
+def _complete(scores: Mapping[str, float], components: Sequence[str]) -> dict[str, float]:
+    """Scores of all components: those a method does not name share the last place."""
+    return {**dict.fromkeys(components, float("-inf")), **scores} if scores else {}
+
+
+def _with_peers(cases: Sequence[CaseResult], names: Sequence[str]) -> tuple[CaseResult, ...]:
+    """Adds the two baselines that are made of labels or of nothing, and puts methods into their order."""
+    roots = Counter(name for case in cases for name in case.answer.components)
+    return tuple(_with_peers_of(case, roots, names) for case in cases)
+
+
+def _with_peers_of(case: CaseResult, roots: Mapping[str, int], names: Sequence[str]) -> CaseResult:
+    results = dict(case.methods)
+    if RANDOM in names:
+        results[RANDOM] = _chance(case)
+    if LABEL_PRIOR in names:
+        # Leave-one-out: how often each component is the root of the other incidents.
+        own = set(case.answer.components)
+        scores = {name: float(roots.get(name, 0) - (name in own)) for name in case.components}
+        results[LABEL_PRIOR] = _judge(Opinion(scores=scores), case.components, case.answer)
+    return replace(case, methods={name: results[name] for name in names})
+
+
+def _chance(case: CaseResult) -> MethodResult:
+    size = len(case.components)
+    right = len(set(case.answer.components) & set(case.components))
+    first = case.answer.first_failing in case.components
+    return MethodResult(ranking=(), card=chance_card(size, right), first_failing=1.0 / size if first and size else 0.0)
