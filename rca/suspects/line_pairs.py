@@ -16,7 +16,10 @@ _TOKEN = re.compile(r"\"[^\"]*\"|'[^']*'|`[^`]*`|[A-Za-z_][\w]*|\d+(?:\.\d+)*|[^
 _NUMBER = re.compile(r"(?<![\w.$])(\d[\d_]*(?:\.\d+)?)(?:\s*\*\s*time\.)?\s?([A-Za-z]*)")
 _VERSION = re.compile(r"[\"'`]v?\d+[\d.]*")
 _SETTING = re.compile(r"([\w.\-\"]+)\s*[:=]\s*(.+)$")
-_ASSIGNED = re.compile(r"\b(\w+)(?:,\s*\w+)*\s*:?=[^=]")
+# Names that a line declares: left of an assignment, or the variables of a loop.
+_ASSIGNED = re.compile(
+    r"((?:\w+,\s*)*\w+)\s*:?=[^=]|\bfor\b[\s(]*(?:const|let|var|auto)?\s*((?:\w+,\s*)*\w+)\s+(?:in|of)\b"
+)
 _TYPE = re.compile(r":\s*\w+|->\s*\w+")
 _SIGNATURE = re.compile(r"(func|def|function)\b")
 _DATA_PATH = re.compile(r"\.(proto|sql|avsc|graphql|json|ya?ml)$")
@@ -170,8 +173,9 @@ class PairJudge:
     def _is_local(self, names: list[str]) -> bool:
         if any(_DATA_PATH.search(path) for path in self.diff.paths):
             return False
-        lines = self.diff.all_removed + self.diff.all_added
-        return set(names) <= NO_CALLS | {name for line in lines for name in _ASSIGNED.findall(line)}
+        found = (match for line in self.diff.all_removed + self.diff.all_added for match in _ASSIGNED.findall(line))
+        declared = {name for sides in found for side in sides for name in re.findall(r"\w+", side)}
+        return set(names) <= NO_CALLS | declared
 
     def _use(self, old: str, new: str, weight: float, found: PairFindings) -> None:
         found.lines.update((old, new))

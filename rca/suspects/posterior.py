@@ -29,11 +29,13 @@ NONE = "none"
 
 # Weights of the score, in natural logarithms.
 PLACE, TIME, EFFECT, TEXT, CONCEPTS, NUMBER = 1.2, 1.0, 1.25, 3.2, 2.75, 1.3
-# "None" before anything is known, and what a certain operational cause adds.
-NONE_PRIOR, OPERATIONAL = 0.5, 2.5
-# What a change of unknown content scores where no content is known at all, for everything but place and
-# time: enough for one of the failing component itself within the hour before, for no other.
-BLIND = 1.1
+# "None" before anything is known, and what a certain operational cause adds: an innocent change that
+# speaks of the same thing as the operational cause must not win.
+NONE_PRIOR, OPERATIONAL = 1.0, 3.5
+# A deployment, setting or flag of unknown content scores this, and twice its place and time: where no
+# content of any change is known, one of the failing component itself within the half hour before is
+# believed; beside changes of known content it is only listed.
+BLIND, UNSEEN, BLIND_FACTOR = 2.0, 0.8, 2.0
 # Minutes after which a change is half as likely; slow growth waits longer.
 LAG, GROWTH_FACTOR = 240.0, 6.0
 # A change right before the onset is up to half again as likely, within about four samples.
@@ -74,20 +76,21 @@ def rank_suspects(context: Context, events: Sequence[Event], first: str, onset: 
         context: the analysis.
         events: events found so far; operational causes among them (see ``find_operational``) are
             used, else they are looked for here.
-        first: the component that is blamed for the failure.
+        first: the component that is blamed for the failure; "": none is, so no change is either.
         onset: when it began to fail, ns; its own metrics, where they show it, say it better.
 
     Deployments that bring a known commit are part of that commit's story and no suspects of their own.
     """
     changes = _recent(context)
-    if not changes:
+    if not changes or not first:
         return (), NONE
     abnormal = find_abnormal(context)
     observed = observe(context, abnormal, first, onset)
     scene = _set_scene(context, abnormal, observed, changes, onset)
     operational = [event for event in events if event.evidence is not None and event.evidence.group == GROUP]
     if not operational:
-        operational = operational_events(context, abnormal, observed, scene.onset)
+        # Compared with the deviation of others, which is measured in the same way: not extrapolated.
+        operational = operational_events(context, abnormal, observed, min(scene.onsets))
     scored = [_score(change, scene) for change in _suspects(changes)]
     scored.sort(key=lambda s: (-s.score, -s.change.time, s.change.id))
     none = NONE_PRIOR + OPERATIONAL * belief_in(operational)
@@ -100,8 +103,12 @@ def rank_suspects(context: Context, events: Sequence[Event], first: str, onset: 
 
 
 def _recent(context: Context) -> list[Change]:
+    """Changes of the look-back; a commit belongs to it when it was written or when it was deployed."""
     window = look_back(context)
-    return [change for change in context.case.telemetry.changes if window.start <= change.time < window.end]
+    changes = context.case.telemetry.changes
+    recent = [window.start <= change.time < window.end for change in changes]
+    shipped = {change.attributes.get("commit", "") for change, now in zip(changes, recent, strict=True) if now}
+    return [change for change, now in zip(changes, recent, strict=True) if now or change.id in shipped]
 
 
 def _suspects(changes: Sequence[Change]) -> list[Change]:
@@ -147,9 +154,10 @@ def _score(change: Change, scene: _Scene) -> _Scored:
     time = _time(place.since, scene)
     behaviour = judge_change(change)
     words: dict[str, float] = {}
-    if scene.blind and change.kind != "change.commit":
+    if change.kind != "change.commit" and not change.diff.strip():
         factors = {"place": place.degree, "time": time}
-        score = BLIND + PLACE * math.log(place.degree) + TIME * math.log(time)
+        score = BLIND if scene.blind else UNSEEN
+        score += BLIND_FACTOR * math.log(place.degree * time)
     else:
         behaviour = _without_diffs(change, behaviour) if scene.blind else behaviour
         words = _shared_words(behaviour, scene)
