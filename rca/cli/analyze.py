@@ -12,7 +12,7 @@ from rca.cli.terminal import Format, check_writable, messages, output, write_tex
 
 
 def analyze(
-    case: Annotated[Path, typer.Argument(help="The folder of the case (see docs/telemetry.md).")],
+    case: Annotated[Path, typer.Argument(metavar="CASE", help="The folder of the case (see docs/telemetry.md).")],
     top_k: Annotated[int, typer.Option("--top-k", help="How many root causes to report.")] = 5,
     form: Annotated[Format, typer.Option("--format", help="How to print the report.")] = "table",
     html: Annotated[Path | None, typer.Option("--html", help="Also write the incident page to this file.")] = None,

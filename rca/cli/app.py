@@ -33,6 +33,9 @@ class _Commands(TyperGroup):
 
 
 def _guarded(run: Callable[[], Any], *, debug: Callable[[], bool]) -> Any:
+    cause: BaseException
+    where: str | None
+    remedy: str | None
     try:
         return run()
     except BrokenPipeError:

@@ -42,12 +42,12 @@ def demo(
 
         write_page(report, case, html)
         console.print(f"Incident page: {html}")
-    answer = read_answer(path)
-    if answer is not None:
+    if (path / "answer.json").is_file():
+        answer = read_answer(path)
         truth = " or ".join(answer.components) or "nothing at all"
         right = bool(report.root_causes) and report.root_causes[0].component in answer.components
         console.rule(style="dim")
-        console.print(printable(f"What was really broken: {truth} ({answer.kind.replace('_', ' ')})."))
+        console.print(printable(f"What was really broken: {truth} ({answer.kind.replace('_', ' ') or 'no fault'})."))
         console.print(
             "The engine, which cannot see that, " + ("named it first." if right else "did not name it first.")
         )

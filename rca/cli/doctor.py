@@ -14,7 +14,7 @@ _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
 def doctor(
-    case: Annotated[Path, typer.Argument(help="The folder of the case (see docs/telemetry.md).")],
+    case: Annotated[Path, typer.Argument(metavar="CASE", help="The folder of the case (see docs/telemetry.md).")],
     form: Annotated[Format, typer.Option("--format", help="How to print the findings.")] = "table",
 ) -> None:
     """Say what a case lacks.

@@ -45,16 +45,15 @@ def build(
         for done, path in enumerate(cases):
             show(done, len(cases))
             case = read_case(path)
-            profiles.append(
-                build_profile(case.telemetry, windows=windows or None, exclude=(*cut, case.incident.window))
-            )
+            parts = [case.telemetry.slice(each) for each in windows] or [case.telemetry]
+            profiles += [build_profile(part, exclude=(*cut, case.incident.window)) for part in parts]
     profile = _merged(profiles)
     save_profile(profile, out)
     output().print(printable(f"{out}: {_summary(profile)}"))
 
 
 @app.command("show")
-def show(file: Annotated[Path, typer.Argument(help="A health profile.")]) -> None:
+def show(file: Annotated[Path, typer.Argument(metavar="FILE", help="A health profile.")]) -> None:
     """Say what a profile knows."""
     from rca.health.storage import load_profile
     from rca.types import to_text

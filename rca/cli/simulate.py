@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from rca.cli.terminal import output, printable
-from rca.errors import InputError
 
 
 def simulate(
@@ -32,8 +31,6 @@ def simulate(
             console.print(name)
         return
     folder = out or Path(f"simulated-{seed}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError("it is there already", where=folder, remedy="Name another folder with --out, or remove it")
 
     from rca.cases.folder import write_case
     from rca.simulator import simulate as run

@@ -24,7 +24,7 @@ class Progress(Protocol):
     """Told how many of how many steps are done."""
 
     def __call__(self, done: int, total: int) -> None:
-        """Shows it."""
+        """Shows it; a total of 0 is not known yet."""
 
 
 def output() -> Console:
@@ -78,7 +78,7 @@ def progress(label: str) -> Iterator[Progress]:
         task = bar.add_task(label, total=None)
 
         def show(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+            bar.update(task, completed=done, total=total or None)
 
         yield show
 
