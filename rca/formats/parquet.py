@@ -28,6 +28,8 @@ def load_parquet(source: Path | bytes, *, where: str) -> pa.Table:
         with pq.ParquetFile(pa.BufferReader(source) if isinstance(source, bytes) else str(source)) as file:
             rows = file.metadata.num_rows
             table = file.read() if rows <= MAX_ROWS else None
+        if table is not None:
+            table.validate(full=True)  # texts are not checked for UTF-8 when they are read
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError) as bad:
         raise TelemetryError(
             f"no Parquet file: {first_line(bad)}", where=where, remedy="Write it again, or send Arrow or CSV"

@@ -65,14 +65,15 @@ def parse_durations(column: pa.Array, unit: str, *, where: str) -> Times:
     import pyarrow as pa
 
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        column = _numbers(column, where)
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        column = _numbers(column, where, "Send numbers")
+    kind = column.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
         times, given = parse_times(column, unit, where=where)
         for bad, problem in ((~given, "has no duration"), (times < 0, "has a negative duration")):
             if bad.any():
                 raise TelemetryError(f"row {int(np.argmax(bad)) + 1} {problem}", where=where, remedy="Send end - start")
         return times
-    raise TelemetryError(f"a column of {column.type} is no column of durations", where=where, remedy="Send numbers")
+    raise TelemetryError(f"a column of {kind} is no column of durations", where=where, remedy="Send numbers")
 
 
 def times_to_texts(times: Times) -> npt.NDArray[Any]:
@@ -80,47 +81,49 @@ def times_to_texts(times: Times) -> npt.NDArray[Any]:
     return np.char.add(np.datetime_as_string(times.astype("M8[ns]"), unit="ns"), "Z")
 
 
-def _numbers(column: pa.Array, where: str) -> pa.Array:
-    """Texts of digits as integers, where that is exact, else as floats."""
+def _numbers(column: pa.Array, where: str, remedy: str) -> pa.Array:
+    """Texts of digits as integers, where that is exact, else as floats; "" is null."""
     import pyarrow as pa
 
     for kind in (pa.int64(), pa.float64()):
         try:
-            return column.cast(kind)
+            return _blank_to_null(column).cast(kind)
         except pa.ArrowInvalid:
             continue
-    raise TelemetryError("holds texts that are no numbers", where=where, remedy="Send numbers")
+    raise _first_failure(column, pa.float64(), "number", where, remedy)
 
 
 def _texts_to_times(column: pa.Array, where: str) -> pa.Array:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    column = pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
+    column = _blank_to_null(column)
     present = column.drop_null()
     if not len(present):
         return pa.nulls(len(column))
-    if present[0].as_py()[:20].strip("-+.0123456789") == "":
-        try:
-            return _numbers(column, where)
-        except TelemetryError:
-            pass  # the first is a number and another is not: the next cast finds the row
+    if present[0].as_py()[:20].strip("-+.0123456789eE") == "":  # what the first is, all have to be
+        return _numbers(column, where, ZONE_REMEDY)
     try:
         return column.cast(pa.timestamp("ns", "UTC"))
     except pa.ArrowInvalid:
-        row, text = _first_bad(column)
-    raise TelemetryError(f"row {row + 1}: {text[:60]!r} is no time with a zone", where=where, remedy=ZONE_REMEDY)
+        raise _first_failure(column, pa.timestamp("ns", "UTC"), "time with a zone", where, ZONE_REMEDY) from None
 
 
-def _first_bad(column: pa.Array) -> tuple[int, str]:
+def _blank_to_null(column: pa.Array) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
+
+
+def _first_failure(column: pa.Array, kind: Any, expected: str, where: str, remedy: str) -> TelemetryError:
     import pyarrow as pa
 
-    for row, cell in enumerate(column):
+    for row, cell in enumerate(_blank_to_null(column)):
         try:
-            cell.cast(pa.timestamp("ns", "UTC"))
+            cell.cast(kind)
         except pa.ArrowInvalid:
-            return row, str(cell.as_py())
-    return 0, str(column[0].as_py())
+            return TelemetryError(f"row {row + 1}: {cell.as_py()[:60]!r} is no {expected}", where=where, remedy=remedy)
+    return TelemetryError(f"a text is no {expected}", where=where, remedy=remedy)
 
 
 def _instants(column: pa.Array, where: str) -> Times:
