@@ -164,7 +164,8 @@ class LogHealth:
         target = np.array([len(self.components) + i for i, new in enumerate(sorted(lenders)) for _ in lenders[new]])
 
         def lent(tally: Tally) -> Tally:
-            rows = [np.flatnonzero(tally.component == code) for code in source]
+            ends = np.searchsorted(tally.component, [source, source + 1])
+            rows = [np.arange(start, end) for start, end in ends.T]
             if not rows:
                 return tally
             copy = tally.take(np.concatenate(rows))
