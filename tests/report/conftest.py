@@ -81,7 +81,9 @@ EVENTS = (
     ),
     event("checkout", "errors.up", "error_ratio", 90, 0.7, "31 % of requests failed (healthy: 0.2 %)", 0.1),
     event("web", "errors.up", "error_ratio", 120, 0.6, "18 % of requests failed (healthy: 0.1 %)", 0.05),
-    event("cart", "traffic.down", "requests_per_s", 180, 0.3, "12 requests per second arrived (healthy: 15 to 22)", 0.1),
+    event(
+        "cart", "traffic.down", "requests_per_s", 180, 0.3, "12 requests per second arrived (healthy: 15 to 22)", 0.1
+    ),
 )
 LINKS = (
     (0, 1, "a changed pool size exhausts the pool"),
@@ -142,6 +144,10 @@ CHANGE = Change(
 
 @pytest.fixture
 def report() -> Report:
+    return make_report()
+
+
+def make_report() -> Report:
     suspect = Suspect(
         change=CHANGE,
         probability=0.91,

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rca.report.advice import contact_of, first_steps
+from rca.report.text import render_text
+from rca.types import Case, Report
+
+
+def test_the_first_lines_are_the_answer(report: Report, case: Case) -> None:
+    lines = render_text(report, case).splitlines()
+    assert lines[0] == "ROOT CAUSE  payment  (sure, 86 %)"
+    assert "pool.max_size was lowered from 50 to 5" in lines[1]
+
+
+def test_each_part_of_the_answer_is_there(report: Report, case: Case) -> None:
+    text = render_text(report, case, width=160)
+    for part in (
+        "The connection pool was 100 % in use",
+        "13:59:40     payment change.config",
+        "-> checkout latency.up latency_p95_ms  (a slow dependency slows its callers)",
+        "pool.max_size 50 -> 5 (13:59:40)",
+        "92 % of its extra time was spent in payment",
+        "owner team payments, runbook https://runbooks.example/payment",
+        "Blast radius",
+        "cart sends no spans",
+        "No health profile was given",
+        "Roll back pool.max_size 50 -> 5 on payment.",
+        "noticed 14:06:00, 6 min later",
+    ):
+        assert part in text, part
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_no_line_is_wider_than_the_terminal(report: Report, case: Case, width: int) -> None:
+    assert max(len(line) for line in render_text(report, case, width=width).splitlines()) <= width
+
+
+def test_an_inconclusive_answer_does_not_sound_sure(report: Report) -> None:
+    text = render_text(replace(report, verdict="inconclusive", culprit="none"))
+    assert text.startswith("INCONCLUSIVE")
+    assert "does not separate the candidates: payment, checkout, cart" in text.replace("\n", " ")
+    assert "ROOT CAUSE" not in text
+
+
+def test_a_healthy_window_names_no_component(report: Report) -> None:
+    text = render_text(replace(report, verdict="healthy", root_causes=(), suspects=(), blast_radius=(), impact=()))
+    assert text.startswith("HEALTHY  \nNothing abnormal was found".replace("  \n", "\n"))
+    assert "payment" not in text
+
+
+def test_telemetry_cannot_steer_the_terminal(report: Report) -> None:
+    hostile = replace(report.root_causes[0], component="\x1b[2Jpay[bold]ment\r\n", sentence="\x07 [red]x[/red]")
+    text = render_text(replace(report, root_causes=(hostile,)))
+    assert not set(text) & {"\x1b", "\x07", "\r"}
+    assert "pay[bold]ment" in text
+    assert "[red]x[/red]" in text
+
+
+def test_a_replica_is_owned_by_whom_its_service_is_owned(case: Case) -> None:
+    assert case.topology is not None
+    topology = replace(case.topology, replica_of={"payment-7f9c": "payment"})
+    assert contact_of("payment-7f9c", replace(case, topology=topology)).owner == "team payments"
+    assert contact_of("nobody", case).owner == ""
+
+
+def test_without_a_believed_change_nobody_is_told_to_roll_back(report: Report) -> None:
+    steps = first_steps(replace(report, culprit="none"))
+    assert not [step for step in steps if step.startswith("Roll back")]
+    assert 1 <= len(steps) <= 4
