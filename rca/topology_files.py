@@ -15,6 +15,7 @@ Cycles are allowed: services that call each other are common. ``find_cycles`` na
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,7 +143,8 @@ def _place(node: Any, where: str, key: str | None = None) -> str:
     """The file, and the line where YAML knows it."""
     if not isinstance(node, Mapped):
         return where if key is None else f"{where}, {key[:80]}"
-    return f"{where}, line {node.line if key is None else node.lines.get(key, node.line)}"
+    file = re.sub(r", line \d+$", "", where)
+    return f"{file}, line {node.line if key is None else node.lines.get(key, node.line)}"
 
 
 def _from_plain(node: Any, where: str) -> Topology:

@@ -34,7 +34,7 @@ _NAMES = (
 _OPERATIONS = (
     ("database", r"^\s*(select\s|insert\s+into\s|update\s+\S+\s+set\s|delete\s+from\s|(begin|commit|rollback)\b)"),
     ("cache", r"^\s*(hgetall|h?m?getex|hm?set|hget|mget|mset|setex|setnx|expire|zadd|zrange|lpush|rpush|lrange)\b"),
-    ("queue", r"\b(publish|send|receive|consume|process)$|^(publish|receive|consume)\b"),
+    ("queue", r"(^|[\s.])(publish|send|receive|consume|process)$|^(publish|receive|consume)\b"),
 )
 
 
