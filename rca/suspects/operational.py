@@ -23,8 +23,11 @@ GROUP = "operational"
 
 # Without a topology nobody knows whether demand comes from outside.
 UNSURE_DEMAND = 0.6
+# Demand that grew by the factor f is believed to be the cause by 1 - 1.5 / f: little growth is no surge.
+DEMAND_SCALE = 1.5
 # A host or neighbour that fills up before the failure is a cause; at the same time it may be an effect;
-# a store beside the service is more often a victim.
+# a store beside the service is more often a victim, and so is a host of whose resource the failing
+# component itself uses more.
 EARLIER, SAME_TIME, STORE = 0.9, 0.5, 0.3
 # A resource that was all but unused before belongs to somebody who just arrived.
 UNUSED = 0.02
@@ -43,17 +46,17 @@ _ERROR_CODE = re.compile(r"[A-Z]{1,6}[-_]?\d{4,5}")
 _QUANTITY = re.compile(r"\d+[a-zA-Z]{0,3}")
 # What log lines and alerts say about the world outside: pattern, kind of event, belief.
 _OUTSIDE = (
-    (r"certificate (has )?expired|x509.*expired|cert\w*[^.]{0,20} expir", "external.certificate_expired", 0.8),
+    (r"certificate (has )?expired|x509.*expired|cert\w*[^.\n]{0,20} expir", "external.certificate_expired", 0.8),
     (r"nxdomain|no such host|servfail|dns (resolution|lookup|timeout|fail)|name resolution", "external.dns", 0.5),
     (
-        r"\b(region|zone|az|availability)\b[^.]{0,40}(outage|impaired|unavailable|degraded|evacuat|unreachable)",
+        r"\b(region|zone|az|availability)\b[^.\n]{0,40}(outage|impaired|unavailable|degraded|evacuat|unreachable)",
         "external.region_impaired",
         0.7,
     ),
     (
-        r"(third.?party|provider|vendor|partner|carrier|isp|status page)[^.]{0,60}"
-        r"(outage|unavailable|\bdown\b|degraded|5\d\d|maintenance|incident|rate.?limit)"
-        r"|(outage|incident)[^.]{0,40}(provider|vendor|third)",
+        r"(third.?party|provider|vendor|partner|carrier|isp|status page)[^.\n]{0,60}"
+        r"(outage|unavailable|\bdown\b|degraded|\b5\d\d\b|maintenance|incident|rate.?limit)"
+        r"|(outage|incident)[^.\n]{0,40}(provider|vendor|third)",
         "external.provider_error",
         0.7,
     ),
@@ -102,7 +105,7 @@ def _demand(context: Context, abnormal: AbnormalSeries, observed: Observed) -> I
     if factor <= DEMAND_FACTOR or any(factors.get(caller, np.inf) <= DEMAND_FACTOR for caller in callers):
         return
     known = bool(context.topology.caller.size)
-    belief = min(1.0, 0.5 + 0.1 * factor) * (1.0 if known else UNSURE_DEMAND)
+    belief = (1 - DEMAND_SCALE / factor) * (1.0 if known else UNSURE_DEMAND)
     series = [int(i) for i in abnormal.of(observed.first) if is_demand(abnormal.metric(int(i)))]
     i = max(series, key=lambda j: (abs(abnormal.deviation[j]), -j))
     whose = " and so were all its callers" if callers else ", and nothing here calls it"
@@ -121,6 +124,7 @@ def _resources(context: Context, abnormal: AbnormalSeries, observed: Observed, o
     """Hosts and neighbours outside the request path whose resources fill up no later than the failure."""
     able = competitors(context)
     own = tokens(observed.first)
+    own_use = _own_use(abnormal, observed.first)
     for i in range(len(abnormal)):
         component, metric = abnormal.component(i), abnormal.metric(i)
         meaning = classify(metric)
@@ -138,6 +142,8 @@ def _resources(context: Context, abnormal: AbnormalSeries, observed: Observed, o
         peak = float(np.nanmax(np.abs(frame.values[abnormal.row[i]])))
         arrived = abnormal.healthy[i] <= UNUSED * peak
         belief = STORE if not host else EARLIER if abnormal.onset[i] < onset or arrived else SAME_TIME
+        if abnormal.onset[i] + abnormal.step >= own_use.get(meaning.family, np.inf):
+            belief = min(belief, STORE)
         when = to_text(int(abnormal.onset[i]))
         yield _event(
             context,
@@ -151,6 +157,16 @@ def _resources(context: Context, abnormal: AbnormalSeries, observed: Observed, o
                 f"(healthy: {abnormal.healthy[i]:.4g}), {observed.first} failed at {to_text(onset)}"
             ),
         )
+
+
+def _own_use(abnormal: AbnormalSeries, component: str) -> dict[str, int]:
+    """Since when the component itself uses more of each resource, ns: what its host shows later is an effect."""
+    since: dict[str, int] = {}
+    for i in abnormal.of(component):
+        if abnormal.deviation[i] > 0:
+            family = classify(abnormal.metric(int(i))).family
+            since[family] = min(int(abnormal.onset[i]), since.get(family, int(abnormal.onset[i])))
+    return since
 
 
 def _same_record(context: Context, observed: Observed) -> Iterator[Event]:
@@ -199,7 +215,7 @@ def _said(context: Context) -> Iterator[str]:
 
 
 def _outside(context: Context, observed: Observed, onset: int) -> Iterator[Event]:
-    text = " ".join(seen.text for seen in observed.seen)
+    text = "\n".join(seen.text for seen in observed.seen)
     for pattern, kind, belief in _OUTSIDE_PATTERNS:
         match = pattern.search(text)
         if match:

@@ -34,8 +34,8 @@ PLACE, TIME, EFFECT, TEXT, CONCEPTS, NUMBER = 1.2, 1.0, 1.25, 3.2, 2.75, 1.3
 NONE_PRIOR, OPERATIONAL = 1.0, 3.5
 # A deployment, setting or flag of unknown content scores this, and twice its place and time: where no
 # content of any change is known, one of the failing component itself within the half hour before is
-# believed; beside changes of known content it is only listed.
-BLIND, UNSEEN, BLIND_FACTOR = 2.0, 0.8, 2.0
+# believed; beside changes of known content only one right before the onset.
+BLIND, UNSEEN, BLIND_FACTOR = 2.0, 1.2, 2.0
 # Minutes after which a change is half as likely; slow growth waits longer.
 LAG, GROWTH_FACTOR = 240.0, 6.0
 # A change right before the onset is up to half again as likely, within about four samples.
