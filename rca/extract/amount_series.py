@@ -32,6 +32,9 @@ ROWS_BEFORE = 24
 MOST_HEALTHY_CELLS = 1_000_000
 """Components x rows of health that are read; of more, every n-th row (the noise of a row stays what it was)."""
 
+LARGEST = np.float32(1e12)
+"""Larger values (a counter that overflowed, a missing sample told as 1e38) are cut: their squares must stay finite."""
+
 FEWEST_HEALTHY_ROWS = 6
 """Fewer rows give neither a median nor a spread worth the name: the next source of health is asked."""
 
@@ -158,13 +161,14 @@ def read_series(context: Context) -> AmountSeries | None:
     chosen = {role: _choose(frame, role) for role in _ROLES}
     useful = (chosen["traffic"] >= 0) & ((chosen["latency"] >= 0) | (chosen["failures"] >= 0))
     # Where replicas have series, their service's would count the same requests twice.
-    replicated = {context.topology.replica_of.get(frame.components[code], "") for code in np.flatnonzero(useful)}
-    named = [(frame.components[code], code) for code in np.flatnonzero(useful)]
-    codes = np.array([code for name, code in sorted(named) if name not in replicated], np.int64)
-    if not codes.size:
+    found = {frame.components[code]: code for code in np.flatnonzero(useful).tolist()}
+    replica_of = context.topology.replica_of
+    replicated = {replica_of[name] for name in found if name in replica_of}
+    names = tuple(sorted(found.keys() - replicated))
+    if not names:
         return None
+    codes = np.array([found[name] for name in names])
     picks = {role: series[codes] for role, series in chosen.items()}
-    names = tuple(frame.components[code] for code in codes)
     step = frame.step / SECOND or 1.0
     window, merged = merge_rows(_read_block(frame, picks, step))
     sources = _healthy_frames(context, telemetry, frame)
@@ -252,7 +256,7 @@ def _form(role: _Role | None) -> str:
 
 
 def _values(frame: MetricFrame, series: npt.NDArray[np.int64]) -> Array:
-    values = frame.values[np.maximum(series, 0)]
+    values = np.clip(frame.values[np.maximum(series, 0)], -LARGEST, LARGEST)
     values[series < 0] = np.nan
     return values
 
