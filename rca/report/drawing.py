@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from textwrap import wrap
 
 from rca.causality import Link
 from rca.report.layers import Bend, Layers, arrange
@@ -16,10 +17,10 @@ from rca.report.wording import clock, duration, event_sentence
 from rca.types import Event, Report
 
 # Pixels at 100 %.
-CARD, GAP, HEAD, ROW, FOOT = 264, 168, 27, 19, 5
+CARD, GAP, HEAD, ROW, FOOT = 244, 146, 27, 19, 5
 _BETWEEN, _BEND, _MARGIN = 20, 12, 20
-_LABEL_LINE, _LABEL_WIDTH = 12, 23  # height of a line; characters that fit into the gap
-_NAME_WIDTH = 27  # characters that fit into a row beside the time
+_LABEL_LINE, _LABEL_WIDTH, _LABEL_LINES = 12, 21, 3  # height of a line; characters that fit into the gap
+_NAME_WIDTH = 25  # characters that fit into a row beside the time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """The rule between two components, in one or two lines, centred on x."""
+    """The rule between two components, in one to three lines, centred on x."""
 
     x: float
     y: float
@@ -143,7 +144,7 @@ def _card(name: str, events: Sequence[Event], roles: dict[str, tuple[str, str]],
             event=event,
             y=y + HEAD + ROW * (at + 0.5),
             text=event.kind,
-            detail=_shorten(event.name, _NAME_WIDTH - len(event.kind)) if event.name != event.kind else "",
+            detail=_ending(event.name, _NAME_WIDTH - len(event.kind)) if event.name != event.kind else "",
             time=clock(event.start),
             title=f"{event.kind} {event.name}: {event_sentence(event)}",
         )
@@ -152,10 +153,11 @@ def _card(name: str, events: Sequence[Event], roles: dict[str, tuple[str, str]],
     return Card(component=name, role=role, tag=tag, x=x, y=y, height=HEAD + ROW * len(rows) + FOOT, rows=rows)
 
 
-def _shorten(text: str, most: int) -> str:
-    if most < 3:
+def _ending(text: str, most: int) -> str:
+    """The end of a long name: metrics of one exporter begin alike and end in what they measure."""
+    if most < 4:
         return ""
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+    return text if len(text) <= most else "…" + text[len(text) - most + 1 :].lstrip()
 
 
 def _curve(
@@ -230,9 +232,5 @@ def _labels(selection: Selection, heads: dict[str, tuple[Card, float]], layers: 
 
 
 def _wrap(text: str) -> tuple[str, ...]:
-    """At most two lines that fit between two cards."""
-    if len(text) <= _LABEL_WIDTH:
-        return (text,)
-    cut = text.rfind(" ", 0, _LABEL_WIDTH + 1)
-    cut = cut if cut > 0 else _LABEL_WIDTH
-    return (text[:cut], _shorten(text[cut:].strip(), _LABEL_WIDTH))
+    """At most three lines that fit between two cards."""
+    return tuple(wrap(text, _LABEL_WIDTH, max_lines=_LABEL_LINES, placeholder=" …"))

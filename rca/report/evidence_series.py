@@ -144,7 +144,7 @@ def _from_logs(event: Event, case: Case, extent: Window, healthy: Window) -> Evi
 
 
 def _counted(event: Event, what: str, times: Times, extent: Window, healthy: Window) -> EvidenceSeries | None:
-    edges = _edges(extent)
+    edges = _edges(extent, _BINS * _FEWEST)
     counts = np.histogram(times, edges)[0].astype(np.float64) * (60 * SECOND / (edges[1] - edges[0]))
     return _series(event, what, "per min", edges, counts, healthy)
 
@@ -153,7 +153,7 @@ def _binned(
     event: Event, what: str, unit: str, times: Times, values: Floats, extent: Window, healthy: Window
 ) -> EvidenceSeries | None:
     """The median of the values in each bin (the mean of shares)."""
-    edges = _edges(extent)
+    edges = _edges(extent, len(times))
     at = np.searchsorted(edges, times, side="right") - 1
     order = np.argsort(at, kind="stable")
     starts = np.searchsorted(at[order], np.arange(len(edges)))
@@ -165,8 +165,10 @@ def _binned(
     return None if np.isnan(middles).all() else _series(event, what, unit, edges, middles, healthy)
 
 
-def _edges(extent: Window) -> Times:
-    bins = int(min(_BINS, max(2, (extent.end - extent.start) // (10 * SECOND))))
+def _edges(extent: Window, measured: int) -> Times:
+    """Bins of at least ten seconds and, on average, of a handful of measurements."""
+    longest = (extent.end - extent.start) // (10 * SECOND)
+    bins = int(max(2, min(_BINS, longest, measured // _FEWEST)))
     return np.linspace(extent.start, extent.end, bins + 1).astype(np.int64)
 
 

@@ -89,7 +89,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     if report.blast_radius:
         facts.append(("blast radius", f"{len(report.blast_radius)} components"))
     if report.suspects:
-        facts.append(("culprit among the changes", report.culprit))
+        facts.append(("culprit change", report.culprit))
     return facts
 
 

@@ -99,7 +99,11 @@ def plot(series: EvidenceSeries, report: Report) -> Plot:
         band=None if series.band is None else (_y(series.band[1], bounds), _y(series.band[0], bounds)),
         onset=_within(report.onset, extent),
         alert=_within(report.incident.detected_at, extent),
-        x_marks=tuple(Mark(at=_x(time, extent), text=clock(time)[:5]) for time in _ticks(extent, 4)),
+        x_marks=tuple(
+            Mark(at=_x(time, extent), text=clock(time)[:5])
+            for time in _ticks(extent, 4)
+            if _x(time, extent) < WIDTH - 16
+        ),
         y_marks=tuple(Mark(at=_y(value, bounds), text=number(value)) for value in _y_ticks(bounds)),
         words=_words(series),
     )
