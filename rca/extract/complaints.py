@@ -9,7 +9,11 @@ from functools import cached_property
 from rca.topology import Topology
 
 # Words by which a line says that the failure lies elsewhere, without saying where.
-_ELSEWHERE = re.compile(r"\b(?:upstream|downstream|dependency|dependencies)\b", re.IGNORECASE)
+_ELSEWHERE = re.compile(
+    r"\b(?:upstream|downstream|dependency|dependencies)\b"
+    r"|\bcontext cancell?ed\b|\b(?:cancell?ed|closed|aborted) by (?:the )?client\b",
+    re.IGNORECASE,
+)
 # Shorter names occur in any text.
 SHORTEST_NAME = 3
 # A line that names more components lists them; it blames none.
@@ -25,7 +29,10 @@ class Complaints:
     """
 
     def __init__(self, components: Iterable[str], topology: Topology) -> None:
-        self._names = sorted({n for n in components if len(n) >= SHORTEST_NAME}, key=lambda n: (-len(n), n))
+        # A line that names a host says where it was written.
+        hosts = {*topology.hosts.values(), *(name for name, kind in topology.kinds.items() if kind == "host")}
+        names = {name for name in components if len(name) >= SHORTEST_NAME} - hosts
+        self._names = sorted(names, key=lambda name: (-len(name), name))
         self._topology = topology
 
     @cached_property
@@ -44,5 +51,5 @@ class Complaints:
 
     @staticmethod
     def points_elsewhere(text: str) -> bool:
-        """Whether a line says that something it depends on failed."""
+        """Whether a line says that something else failed: what it depends on, or a client that went away."""
         return _ELSEWHERE.search(text) is not None

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rca.extract.complaints import Complaints
 from rca.extract.log_sentences import Wording
 from rca.likelihood import saturate
 from rca.logs.masks import LEVEL_NAMES
@@ -51,13 +50,16 @@ def make_event(
     )
 
 
-def with_complaints(event: Event, wording: Wording, likelihood: Floats, complaints: Complaints) -> list[Event]:
-    """The event alone; or excused where its line speaks of another component, with an event for each that it names."""
-    text = wording.example or wording.name
-    named = complaints.named_by(event.component, text)
-    if not named and not complaints.points_elsewhere(text):
+def with_complaints(event: Event, wording: Wording, likelihood: Floats, named: tuple[str, ...] | None) -> list[Event]:
+    """The event alone; or excused where its line speaks of others, with an event for each that it names.
+
+    Args:
+        named: whom the line names; empty where it only says that the failure lies elsewhere, None
+            where it speaks of nobody.
+    """
+    if named is None:
         return [event]
-    whom = " and ".join(named) if named else "something it depends on"
+    whom = " and ".join(named) if named else "something else"
     sentence = f"{wording.sentence(event.kind)}; it speaks of {whom}, so {event.component} is not blamed for it"
     excused = replace(event, evidence=_evidence(wording, sentence, 0.0, likelihood))
     blame = NAMED * _mean(likelihood, NAMED_SCALE)

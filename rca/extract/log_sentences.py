@@ -61,8 +61,8 @@ class Wording:
         level = LEVEL_NAMES[self.level]
         since = f", first at {to_text(self.first)}" if self.first is not None else ""
         if kind == "log.new_template":
-            line = f"{level} line" if level else "line"
-            return f"{self.component} writes a {line} that is new: {self.quote!r}, {self.how_often}{since}"
+            line = f"{'an' if level[0] in 'EI' else 'a'} {level} line" if level else "a line"
+            return f"{self.component} writes {line} that is new: {self.quote!r}, {self.how_often}{since}"
         if kind == "error.exception":
             return f"{self.component} raises {self.name}, {self.how_often}{since}: {self.quote!r}"
         if kind == "log.level_shift":

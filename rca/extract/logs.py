@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from rca.likelihood import binomial_ratio
 from rca.logs.exceptions import find_exceptions
 from rca.logs.messages import unwrap_batch
 from rca.logs.templates import TemplateMiner, canonical_order
-from rca.telemetry import ERROR, FATAL, INFO, WARN, LogBatch
+from rca.telemetry import ERROR, FATAL, INFO, UNKNOWN, WARN, LogBatch
 from rca.types import Event, Window
 
 Floats = npt.NDArray[np.float64]
@@ -80,7 +81,7 @@ class _Finder:
     Attributes:
         observation: lines after the first candidate onset, in order of time.
         codes: the template of each, shape (lines,).
-        borrowed: components without a baseline of their own or of a replica's: only errors count.
+        borrowed: components without a baseline of their own or of a replica's: only warnings and errors count.
         only_errors: whether the baseline is too thin for anything else.
     """
 
@@ -138,7 +139,6 @@ class _Finder:
         new = rates.share <= RARE_SHARE
         likelihood[new] /= 1.0 + self._novelties(rates)[new]
         events: list[Event] = []
-        complaints = Complaints(self.context.components, self.context.topology)
         for key in np.flatnonzero(np.abs(likelihood).max(axis=1, initial=0.0) >= LEAST_LIKELIHOOD):
             component, level = int(rates.component[key]), int(rates.level[key])
             if not self._may_speak(component, level):
@@ -159,8 +159,22 @@ class _Finder:
                 continue
             else:
                 continue
-            events += with_complaints(event, wording, more, complaints) if level >= ERROR else [event]
+            events += with_complaints(event, wording, more, self._spoken_of.get((component, int(rates.item[key]))))
         return events
+
+    @cached_property
+    def _spoken_of(self) -> dict[tuple[int, int], tuple[str, ...]]:
+        """(component, template) of warnings and errors that speak of others -> whom they name, if anybody."""
+        logs, found = self.observation.logs, {}
+        complaints = Complaints(self.context.components, self.context.topology)
+        rows = np.flatnonzero(logs.level >= WARN)
+        keys = np.stack([logs.component[rows], self.codes[rows]], axis=1)
+        for (component, template), first in zip(*_first_rows(keys), strict=True):
+            text = str(logs.message[rows[first]])
+            named = complaints.named_by(logs.components[component], text)
+            if named or complaints.points_elsewhere(text):
+                found[int(component), int(template)] = named
+        return found
 
     def _exception_events(self, rates: Rates, names: tuple[str, ...]) -> list[Event]:
         """Exception classes that a component hardly ever raised in health."""
@@ -195,9 +209,13 @@ class _Finder:
         return frozenset(silent), events
 
     def _level_shifts(self) -> list[Event]:
-        """Components whose share of warnings and errors has risen."""
+        """Components whose warnings and errors are more than usual, in number or as a share of their lines.
+
+        Lines that complain of others do not count.
+        """
         health, logs = self.observation.health, self.observation.logs
-        rows = np.flatnonzero(logs.level >= WARN)
+        own = [(c, t) not in self._spoken_of for c, t in zip(logs.component.tolist(), self.codes.tolist(), strict=True)]
+        rows = np.flatnonzero((logs.level >= WARN) & np.array(own, bool))
         rates = self.observation.rates(
             health.totals.take(health.totals.item == WARNINGS), rows, np.full(len(rows), WARNINGS)
         )
@@ -207,12 +225,17 @@ class _Finder:
         now, before = self.observation.lines[rates.component], usual[rates.component][:, None]
         uneven = np.maximum(1.0, _unevenness(health)[rates.component])[:, None]
         ratio = binomial_ratio(rates.lines, np.maximum(now, rates.lines), rates.healthy[:, None], before) / uneven
+        ratio = np.where(ratio > 0, np.maximum(ratio, rates.likelihood), 0.0)
         events = []
         for key in np.flatnonzero(ratio.max(axis=1, initial=0.0) >= LEAST_LIKELIHOOD):
             best = int(ratio[key].argmax())
             lines, total = rates.lines[key, best], max(now[key, best], 1.0)
             healthy = rates.healthy[key] / max(before[key, 0], 1.0)
-            if lines < FEWEST_WARNINGS or lines / total < FACTOR * healthy or not self._may_speak(rates.component[key]):
+            if (
+                lines < FEWEST_WARNINGS
+                or lines / total < FACTOR * healthy
+                or not self._may_speak(rates.component[key], WARN)
+            ):
                 continue
             wording = replace(
                 self._wording(rates, int(key), ratio[key], SHIFT),
@@ -224,9 +247,8 @@ class _Finder:
 
     def _may_speak(self, component: Any, level: int = INFO) -> bool:
         """Whether a line of this level says anything, given how well the component is known."""
-        return level >= ERROR or not (
-            self.only_errors or self.observation.health.components[component] in self.borrowed
-        )
+        borrowed = self.observation.health.components[component] in self.borrowed
+        return level >= (ERROR if self.only_errors else WARN if borrowed else UNKNOWN)
 
     def _novelties(self, rates: Rates) -> Floats:
         """New templates to be expected from each key's component after an onset, shape (keys, 1).
@@ -267,13 +289,13 @@ def _with_baselines(health: LogHealth, logs: LogBatch, context: Context) -> tupl
     """A baseline that knows every component that may speak, and those that borrowed it from all others.
 
     A pod that health does not know is held against the other replicas of its service; what has
-    none, against everybody, and only if it reports errors.
+    none, against everybody, and only if it warns.
     """
     service = context.topology.service
     replicas: dict[str, list[str]] = defaultdict(list)
     for name in health.components:
         replicas[service(name)].append(name)
-    failing = {logs.components[code] for code in np.unique(logs.component[logs.level >= ERROR])}
+    failing = {logs.components[code] for code in np.unique(logs.component[logs.level >= WARN])}
     lenders: dict[str, tuple[str, ...]] = {}
     borrowed: set[str] = set()
     for name in sorted({logs.components[code] for code in np.unique(logs.component)} - set(health.components)):
@@ -283,6 +305,12 @@ def _with_baselines(health: LogHealth, logs: LogBatch, context: Context) -> tupl
             lenders[name] = health.components
             borrowed.add(name)
     return (health.lend(lenders) if lenders else health), frozenset(borrowed)
+
+
+def _first_rows(keys: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Distinct rows of a table and where each first stands."""
+    distinct, first = np.unique(keys, axis=0, return_index=True)
+    return distinct, first
 
 
 def _corrected(rates: Rates) -> Floats:

@@ -13,6 +13,8 @@ from rca.telemetry import SpanBatch
 from rca.types import SECOND, Window
 
 Floats = npt.NDArray[np.float64]
+# Blocks without a line that count as quiet. What is cut out around an incident is longer.
+LONGEST_GAP = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +27,16 @@ class Blocks:
 
     @classmethod
     def cut(cls, times: npt.NDArray[np.int64], windows: Sequence[Window] | None, block: int) -> Blocks:
-        """Windows cut into equal blocks of about ``block`` ns; without windows, blocks with any of ``times``."""
+        """Windows cut into equal blocks of about ``block`` ns.
+
+        Without windows the blocks with any of ``times`` are taken, and gaps of up to five blocks
+        between them: nothing was written then. Longer gaps were cut out, or not collected.
+        """
         if windows is None:
-            start = np.unique(times // block) * block
+            number = np.unique(times // block)
+            gaps = np.flatnonzero((np.diff(number) > 1) & (np.diff(number) <= LONGEST_GAP + 1))
+            quiet = [np.arange(number[gap] + 1, number[gap + 1]) for gap in gaps]
+            start = np.sort(np.concatenate([number, *quiet])) * block
             return cls(start, start + block, np.full(len(start), block / SECOND))
         starts: list[npt.NDArray[np.int64]] = [np.zeros(0, np.int64)]
         ends: list[npt.NDArray[np.int64]] = [np.zeros(0, np.int64)]

@@ -65,7 +65,7 @@ class LogHealth:
 
         Args:
             logs: lines; those outside the windows are left out.
-            windows: clean time; where it is not said, every block with any line counts as clean.
+            windows: clean time; where it is not said, blocks with any line and short gaps between them.
             block: length of a block in ns; windows are cut into equal blocks of about this length.
             traffic: spans of the same time, for counts per request.
             miner: what is known of templates already; it is copied.
