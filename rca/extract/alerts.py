@@ -32,8 +32,9 @@ def extract_alerts(context: Context) -> list[Event]:
     """One event per component and alert, and one per callee that a caller's own spans complain of.
 
     Blame is surprise / (2 ln 10^4), doubled where the component has replicas and none of them shows
-    the alert, so that it lies in [0, 1], times the prior of its kind in the catalogue. Spans at the
-    entry of the system show only what users feel and carry none. Alerts about calls, latency,
+    the alert, so that it lies in [0, 1]. Without a history it is also multiplied by the prior of its
+    kind in the catalogue; with one, how usual the alert is was measured and needs no prior. Spans at
+    the entry of the system show only what users feel and carry none. Alerts about calls, latency,
     traffic and errors are explainable by a callee.
     """
     alerts = [alert for alert in context.case.telemetry.alerts if alert.component]
@@ -113,7 +114,9 @@ class Shown:
         alert = alerts[0]
         surprise, alone = self.surprise(component, key), self.is_alone(component, key)
         role = alert.labels.get("role", "")
-        blame = min(surprise / FULL_SURPRISE * (2.0 if alone else 1.0), 1.0) * _prior(alert.kind)
+        blame = min(surprise / FULL_SURPRISE * (2.0 if alone else 1.0), 1.0)
+        if self.history is None:
+            blame *= _prior(alert.kind)
         start, end = self._times(alerts)
         evidence = Evidence(
             sentence=self._sentence(alert, key, alone),

@@ -10,6 +10,7 @@ from rca.extract.alerts import FULL_SURPRISE, extract_alerts
 from rca.extract.context import Context
 from rca.health import HealthProfile
 from rca.health.events import EventHistory
+from rca.kinds import load_kinds
 from rca.settings import Settings
 from rca.telemetry import Telemetry
 from rca.topology import Topology
@@ -76,12 +77,21 @@ def test_alerts_that_tell_the_same_share_a_group():
     assert {event.evidence.group for event in events} == {"alert: cpu up"}
 
 
-def test_blame_is_weighted_by_how_readily_such_an_event_is_a_cause():
+def test_without_history_blame_is_weighted_by_how_readily_such_an_event_is_a_cause():
     disk = replace(CPU, name="disk", kind="saturation.disk")
-    demand = replace(CPU, name="demand", kind="alert.firing")
-    found = blames(extract_alerts(context(incident("now", CPU, disk, demand))))
-    assert found["shop-0", "disk"] == pytest.approx(found["shop-0", "cpu"] / 2)
-    assert found["shop-0", "demand"] == 0.0
+    unspecific = replace(CPU, name="unspecific", kind="alert.firing")
+    found = blames(extract_alerts(context(incident("now", CPU, disk, unspecific))))
+    kinds = load_kinds()
+    assert found["shop-0", "disk"] == pytest.approx(found["shop-0", "cpu"] * kinds["saturation.disk"].prior)
+    assert found["shop-0", "unspecific"] == pytest.approx(found["shop-0", "cpu"] * kinds["alert.firing"].prior)
+
+
+def test_with_a_history_how_usual_an_alert_is_was_measured_and_its_kind_has_no_say():
+    kinds = ("saturation.cpu", "saturation.disk", "usage.down", "latency.down", "alert.firing")
+    alerts = [replace(CPU, name=kind, kind=kind) for kind in kinds]
+    found = blames(extract_alerts(context(incident("now", *alerts), [incident("past")])))
+    assert len(set(found.values())) == 1
+    assert min(found.values()) > 0.0
 
 
 def test_spans_at_the_entry_of_the_system_carry_no_blame():
