@@ -42,7 +42,7 @@ def frame_from_rows(rows: Rows) -> MetricFrame:
     names, (component, peer) = join_names((components, component), (peers, peer))
     values = _to_float32(rows.numbers("value"), rows.place("value"))
     axis, column = np.unique(times, return_inverse=True)
-    key = (component.astype(np.int64) * (len(names) + 1) + peer + 1) * max(len(metrics), 1) + metric
+    key = _series_key(component, metric, peer, len(names), len(metrics))
     _, first, series = np.unique(key, return_index=True, return_inverse=True)
     _check_size(len(first), len(axis), rows.where)
     grid = np.full((len(first), len(axis)), np.nan, np.float32)
@@ -58,46 +58,36 @@ def frame_from_rows(rows: Rows) -> MetricFrame:
     )
 
 
-def frame_from_series(
-    *, component: Sequence[str], metric: Sequence[str], peer: Sequence[str], times: Times, values: Floats, where: str
-) -> MetricFrame:
-    """A frame from one name, metric and row of ``values`` per series; ``times`` is their one axis.
+def frame_from_series(names: Rows, times: Times, values: Floats) -> MetricFrame:
+    """A frame from one row of ``names`` (component, metric and peer) and of ``values`` per series.
+
+    Args:
+        names: one row per series.
+        times: their one axis, nanoseconds, shape (time,).
+        values: shape (series, time).
 
     Raises:
         TelemetryError: times that do not increase, infinities, empty names, or a series that is given twice.
     """
-    for column, names in (("component", component), ("metric", metric)):
-        if "" in names:
-            raise TelemetryError(
-                f"series {list(names).index('') + 1} has no {column}",
-                where=where,
-                remedy=f"Give each series a {column}",
-            )
-    labels = list(zip(component, metric, peer, strict=True))
-    if len(set(labels)) < len(labels):
-        seen: set[tuple[str, str, str]] = set()
-        twice = next(label for label in labels if label in seen or seen.add(label))  # type: ignore[func-returns-value]
+    components, component = names.codes("component", required=True)
+    metrics, metric = names.codes("metric", required=True)
+    every, (component, peer) = join_names((components, component), names.codes("peer"))
+    key = _series_key(component, metric, peer, len(every), len(metrics))
+    _, first, counts = np.unique(key, return_index=True, return_counts=True)
+    if len(first) < len(key):
+        twice = int(first[np.argmax(counts > 1)])
+        label = (every[component[twice]], metrics[metric[twice]], every[peer[twice]] if peer[twice] >= 0 else "")
         raise TelemetryError(
-            f"the series {'/'.join(part for part in twice if part)[:120]} is given twice",
-            where=where,
+            f"the series {'/'.join(part for part in label if part)[:120]} is given twice",
+            where=names.where,
             remedy="Merge the two, or send long rows, of which the last wins",
         )
-    components = sorted({*component, *peer} - {""})
-    metrics = sorted(set(metric))
-    code = {name: i for i, name in enumerate(components)} | {"": NO_PEER}
-    metric_code = {name: i for i, name in enumerate(metrics)}
     try:
         return MetricFrame(
-            components=tuple(components),
-            metrics=tuple(metrics),
-            component=np.array([code[name] for name in component], np.int32),
-            metric=np.array([metric_code[name] for name in metric], np.int32),
-            peer=np.array([code[name] for name in peer], np.int32),
-            times=times,
-            values=values,
+            components=every, metrics=metrics, component=component, metric=metric, peer=peer, times=times, values=values
         )
     except TelemetryError as bad:
-        raise TelemetryError(f"{bad.where}: {bad.problem}", where=where, remedy=bad.remedy) from bad
+        raise TelemetryError(f"{bad.where}: {bad.problem}", where=names.where, remedy=bad.remedy) from bad
 
 
 def frame_from_wide(raw: Mapping[str, pa.Array], *, components: Sequence[str] = (), where: str) -> MetricFrame:
@@ -130,14 +120,8 @@ def frame_from_wide(raw: Mapping[str, pa.Array], *, components: Sequence[str] = 
     for i, name in enumerate(names):
         grid[i] = _to_float32(Rows.numbers(_one(rows, name), name), f"{where}, column {name}")
     axis, last = np.unique(times[::-1], return_index=True)  # the last row of a time wins
-    return frame_from_series(
-        component=[component for component, _ in parts],
-        metric=[metric for _, metric in parts],
-        peer=[""] * len(parts),
-        times=axis,
-        values=grid[:, rows.length - 1 - last],
-        where=where,
-    )
+    labels = {"component": [component for component, _ in parts], "metric": [metric for _, metric in parts]}
+    return frame_from_series(series_rows(labels, where=where), axis, grid[:, rows.length - 1 - last])
 
 
 def frame_from_grid(table: pa.Table, *, where: str) -> MetricFrame:
@@ -148,16 +132,20 @@ def frame_from_grid(table: pa.Table, *, where: str) -> MetricFrame:
         problem = f"unknown column {unknown[0]!r}" if unknown else f"the column {missing[0]!r} is missing"
         raise TelemetryError(problem, where=where, remedy=f"A table of series has {', '.join(sorted(GRID))}")
     times = _read_axis((table.schema.metadata or {}).get(AXIS), where)
-    raw = {name: table.column(name) for name in ("component", "metric", "peer") if name in table.column_names}
-    rows = _grid_rows(raw, where)
-    return frame_from_series(
-        component=list(rows.texts("component")),
-        metric=list(rows.texts("metric")),
-        peer=list(rows.texts("peer")),
-        times=times,
-        values=_read_lists(table.column("values"), len(times), f"{where}, column values"),
-        where=where,
-    )
+    names = {name: table.column(name) for name in ("component", "metric", "peer") if name in table.column_names}
+    values = _read_lists(table.column("values"), len(times), f"{where}, column values")
+    return frame_from_series(series_rows(names, where=where), times, values)
+
+
+def series_rows(names: Mapping[str, Any], *, where: str) -> Rows:
+    """The names of series, one row each, from Arrow columns or lists of texts."""
+    import pyarrow as pa
+
+    raw = {
+        name: pa.array(column, pa.string()) if isinstance(column, list) else plain(column)
+        for name, column in names.items()
+    }
+    return Rows(where=where, raw=raw, found={name: (name, "") for name in raw}, length=len(raw["component"]))
 
 
 def frame_to_grid(frame: MetricFrame) -> pa.Table:
@@ -220,14 +208,9 @@ def name_column(codes: Codes, names: tuple[str, ...]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(names, pa.string()))
 
 
-def _grid_rows(raw: Mapping[str, Any], where: str) -> Rows:
-    found = {name: (name, "") for name in raw}
-    return Rows(
-        where=where,
-        raw={name: plain(column) for name, column in raw.items()},
-        found=found,
-        length=len(next(iter(raw.values()))),
-    )
+def _series_key(component: Codes, metric: Codes, peer: Codes, components: int, metrics: int) -> npt.NDArray[np.int64]:
+    """One number per (component, peer, metric)."""
+    return (component.astype(np.int64) * (components + 1) + peer + 1) * max(metrics, 1) + metric
 
 
 def _one(rows: Rows, name: str) -> Rows:

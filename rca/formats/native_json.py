@@ -20,7 +20,7 @@ import numpy as np
 
 from rca.errors import InputError, TelemetryError
 from rca.formats.batches import logs_from_rows, logs_to_table, spans_from_rows, spans_to_table
-from rca.formats.metrics import frame_from_rows, frame_from_series, series_names, to_float32_grid
+from rca.formats.metrics import frame_from_rows, frame_from_series, series_names, series_rows, to_float32_grid
 from rca.formats.records import alerts_from_rows, changes_from_rows, plain_alerts, plain_changes, rows_from_plain
 from rca.formats.rows import Rows, Table
 from rca.formats.tables import UNITS
@@ -102,14 +102,9 @@ def metrics_from_json(content: bytes, *, where: str, max_bytes: int = MAX_BYTES)
         return frame_from_rows(_column_rows("metrics", content, where, max_bytes))
     grid = decode_json(content, _Grid, where=where, max_bytes=max_bytes)
     times = _grid_times(grid, where)
-    return frame_from_series(
-        component=[series.component for series in grid.series],
-        metric=[series.metric for series in grid.series],
-        peer=[series.peer for series in grid.series],
-        times=times,
-        values=to_float32_grid([series.values for series in grid.series], len(times), where=f"{where}.series"),
-        where=where,
-    )
+    names = {name: [getattr(series, name) for series in grid.series] for name in ("component", "metric", "peer")}
+    values = to_float32_grid([series.values for series in grid.series], len(times), where=f"{where}.series")
+    return frame_from_series(series_rows(names, where=f"{where}.series"), times, values)
 
 
 def logs_from_json(content: bytes, *, where: str, max_bytes: int = MAX_BYTES) -> LogBatch:
