@@ -32,7 +32,7 @@ def changes_from_rows(rows: Rows) -> tuple[Change, ...]:
     Raises:
         TelemetryError: a cell is missing or of the wrong type, or two changes have one id.
     """
-    columns = {name: rows.texts(name, required=name in ("component", "kind")) for name in _TEXTS["changes"]}
+    columns = {name: rows.texts(name, required=name == "kind") for name in _TEXTS["changes"]}
     times = rows.times("time")
     files, facts = _file_lists(rows), _labels(rows, "attributes")
     changes = [

@@ -92,7 +92,7 @@ CHANGES = st.lists(
     st.builds(
         Change,
         id=NAMES,
-        component=NAMES,
+        component=ANY_TEXT,
         kind=NAMES,
         name=ANY_TEXT,
         time=TIMES,
