@@ -152,7 +152,10 @@ class _Shape:
         self.gone = frozenset(self.calls_removed - self.calls_added - context)
         # A helper says in its name what stood there before.
         self.helpers = frozenset(name for name in self.new if _parts(name) & (diff.removed_words | _HELPING))
-        self.extracted = self._is_extraction(diff)
+        loops = [sum(bool(_LOOP.search(line)) for line in side) for side in (diff.all_removed, diff.all_added)]
+        # What was asked once and is now asked in a loop shares its words with what it replaces, too.
+        self.looped = loops[1] > loops[0] and bool(self.new & _called_in_loops(diff))
+        self.extracted = self._is_extraction(diff) and not self.looped
         self.damping = EXTRACTED if self.extracted else 1.0
 
     def _is_extraction(self, diff: Diff) -> bool:
@@ -220,13 +223,21 @@ def _additions(diff: Diff, shape: _Shape) -> dict[str, float]:
 
 def _call_in_loop(diff: Diff, shape: _Shape) -> float:
     """Strength of a new call within four lines below a loop: remote-looking calls count most."""
-    fresh = shape.calls_added - shape.calls_removed - shape.helpers
-    strength = 0.0
-    for i, line in enumerate(diff.all_added):
-        body = diff.all_added[i : i + 5]
-        if _LOOP.search(line) and not shape.extracted and called(body) & fresh:
-            strength = max(strength, 0.8 if _REMOTE.search(" ".join(body)) else 0.35)
-    return strength
+    fresh = shape.calls_added - shape.calls_removed - (frozenset() if shape.looped else shape.helpers)
+    bodies = [body for body in _loop_bodies(diff) if called(body) & fresh]
+    if shape.extracted or not bodies:
+        return 0.0
+    return 0.8 if any(_REMOTE.search(" ".join(body)) for body in bodies) else 0.35
+
+
+def _loop_bodies(diff: Diff) -> list[tuple[str, ...]]:
+    """Each added line with a loop and the four after it."""
+    added = diff.all_added
+    return [added[i : i + 5] for i, line in enumerate(added) if _LOOP.search(line)]
+
+
+def _called_in_loops(diff: Diff) -> frozenset[str]:
+    return frozenset(name for body in _loop_bodies(diff) for name in called(body))
 
 
 def _other(diff: Diff, shape: _Shape, pairs: PairFindings) -> float:

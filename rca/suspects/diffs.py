@@ -64,7 +64,7 @@ def is_import(line: str) -> bool:
 
 def is_inert(path: str) -> bool:
     """Whether a path holds documentation, styles, tests or build settings: nothing that runs."""
-    return bool(_INERT_PATH.search(path))
+    return bool(_INERT_PATH.search(path)) and not _DEPENDENCY_PATH.search(path)
 
 
 def called(lines: Iterable[str]) -> frozenset[str]:

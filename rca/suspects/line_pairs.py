@@ -28,6 +28,7 @@ _OPERATORS = frozenset(
 )
 _UNITS = {
     **dict.fromkeys(("millisecond", "milliseconds", "ms"), 1e-3),
+    **dict.fromkeys(("second", "seconds", "sec", "s"), 1.0),
     **dict.fromkeys(("minute", "minutes", "min", "m"), 60.0),
     **dict.fromkeys(("hour", "hours", "h"), 3600.0),
     **{"ki": 2.0**10, "mi": 2.0**20, "gi": 2.0**30, "mib": 2.0**20, "gib": 2.0**30},
@@ -154,8 +155,7 @@ class PairJudge:
 
     def _names(self, old: str, new: str, found: PairFindings) -> None:
         """One name exchanged or dropped in a line that is otherwise equal, unless it is a local rename."""
-        before = [token for token in _TOKEN.findall(old) if token[0].isalpha() or token[0] == "_"]
-        after = [token for token in _TOKEN.findall(new) if token[0].isalpha() or token[0] == "_"]
+        before, after = _words(old), _words(new)
         gone, come = [t for t in before if t not in after], [t for t in after if t not in before]
         if not gone or len(gone) > 2 or len(come) > 2 or self.diff.touches_dependencies:
             return
@@ -183,6 +183,12 @@ class PairJudge:
 
     def _believe(self, text: str, weight: float, found: PairFindings) -> None:
         self.concepts.add_words(found.beliefs, tokens(text), weight)
+
+
+def _words(line: str) -> list[str]:
+    """Identifiers and keywords of a line, without units of numbers."""
+    found = (token for token in _TOKEN.findall(line) if token[0].isalpha() or token[0] == "_")
+    return [token for token in found if token.lower() not in _UNITS]
 
 
 def _same_frame(old: str, new: str) -> bool:
