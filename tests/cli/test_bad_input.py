@@ -117,7 +117,7 @@ def test_every_command_refuses_what_it_cannot_use(
 def test_a_wrong_rule_is_named_with_file_and_line(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("- name: broken\n  cause: latency.sideways\n  effect: errors.up\n")
-    assert_refused(run("rules", "check", file), "mine.yaml:")
+    assert_refused(run("rules", "check", file), "mine.yaml, line 1")
 
 
 @pytest.mark.parametrize("window", ["2026-01-31T12:00:00Z", "a/b", "2026-01-31T13:00:00Z/2026-01-31T12:00:00Z"])
