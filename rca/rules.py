@@ -140,7 +140,7 @@ def lag_text(lag: int) -> str:
     """A lag in ns as people write it: "90s", "5m", "2h"."""
     seconds = lag / SECOND
     unit = next((u for u in ("d", "h", "m") if seconds >= _UNITS[u] and seconds % _UNITS[u] == 0), "s")
-    return f"{seconds / _UNITS[unit]:g}{unit}"
+    return f"{seconds / _UNITS[unit]:.12g}{unit}"
 
 
 @cache

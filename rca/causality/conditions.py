@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from rca.causality.relations import Places
 from rca.rules import Condition
 from rca.types import SECOND, Event
 
+Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
@@ -18,11 +20,12 @@ Bools = npt.NDArray[np.bool_]
 class Facts:
     """What is known of each event by name: its own attributes, else facts of its component."""
 
-    def __init__(self, events: Sequence[Event], component: Longs, places: Places) -> None:
+    def __init__(self, events: Sequence[Event], component: Longs, severity: Floats, places: Places) -> None:
         self.events = events
+        self.severity = severity
         self.component = component
         self.places = places
-        self._described = [position for position, event in enumerate(events) if event.attributes]
+        self._described = np.flatnonzero([*map(bool, map(attrgetter("attributes"), events))]).tolist()
         self._columns: dict[str, tuple[Longs, list[str]]] = {}
 
     def column(self, name: str) -> tuple[Longs, list[str]]:
@@ -75,14 +78,14 @@ class Facts:
             chosen = chosen[np.isin(codes[chosen], wanted)]
         return chosen
 
-    def _numbers(self, name: str, chosen: Longs) -> npt.NDArray[np.float64]:
+    def _numbers(self, name: str, chosen: Longs) -> Floats:
         """Numbers of the chosen events; NaN, which no threshold admits, where there is none."""
         if name == "severity":
-            return np.array([self.events[i].severity for i in chosen], np.float64)
+            return self.severity[chosen]
         if name == "seconds":
             return np.array([(self.events[i].end - self.events[i].start) / SECOND for i in chosen], np.float64)
         codes, known = self.column(name)
-        numbers = np.array([*(_number(value) for value in known), np.nan], np.float64)
+        numbers: Floats = np.array([*map(_number, known), np.nan], np.float64)
         return numbers[codes[chosen]]
 
     def pairs(self, condition: Condition, cause: Longs, effect: Longs) -> Bools:

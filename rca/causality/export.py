@@ -62,12 +62,17 @@ def to_graphml(graph: CausalityGraph, path: str | Path | None) -> str:
     import networkx as nx
 
     plain: nx.DiGraph[str] = nx.DiGraph()
-    for event in graph.events:
-        plain.add_node(_xml(event.id), **{key: _xml(value) for key, value in _event(event).items()})
-    for edge in to_json(graph)["edges"]:
-        facts = {key: edge[key] for key in ("lag_seconds", "weight")}
-        facts |= {"rule": _xml(edge["rule"]), "also": _xml(", ".join(edge["also"]))}
-        plain.add_edge(_xml(edge["cause"]), _xml(edge["effect"]), **facts)
+    for code, event in enumerate(graph.events):  # nodes are numbered: ids need not be XML
+        plain.add_node(f"n{code}", id=_xml(event.id), **{key: _xml(value) for key, value in _event(event).items()})
+    for code, edge in enumerate(to_json(graph)["edges"]):
+        plain.add_edge(
+            f"n{graph.cause[code]}",
+            f"n{graph.effect[code]}",
+            rule=_xml(edge["rule"]),
+            also=_xml(", ".join(edge["also"])),
+            lag_seconds=edge["lag_seconds"],
+            weight=edge["weight"],
+        )
     text = "\n".join(nx.generate_graphml(plain)) + "\n"
     if path is not None:
         Path(path).write_text(text, encoding="utf-8")

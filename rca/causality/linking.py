@@ -63,7 +63,9 @@ def link_events(
             pairs, cut = linker.join(rule, slack, most_pairs)
             batches.append((*pairs, position))
             trimmed += [rule.name] if cut else []
-    return linker.merge(batches, ordered, created, tuple(trimmed))
+    graph = linker.merge(batches, ordered, created, tuple(trimmed))
+    _ = graph.index  # refuses ids that stand twice; later stages need it anyway
+    return graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +81,24 @@ class _Linker:
 
     def __init__(self, events: Sequence[Event], topology: Topology, edges: Iterable[tuple[str, str]]) -> None:
         self.events = tuple(events)
-        components = [event.component for event in self.events]
+        components = list(map(attrgetter("component"), self.events))
         self.places = Places(topology, components, edges)
         index = self.places.index
-        self.component = np.array([index[name] for name in components], np.int64)
-        self.start = np.array([event.start for event in self.events], np.int64)
-        self.severity = np.array([event.severity for event in self.events], np.float64)
+        count = len(self.events)
+        self.component = np.fromiter(map(index.__getitem__, components), np.int64, count)
+        self.start = np.fromiter(map(attrgetter("start"), self.events), np.int64, count)
+        self.severity = np.fromiter(map(attrgetter("severity"), self.events), np.float64, count)
         self.by_kind = self._kinds()
-        self.facts = Facts(self.events, self.component, self.places)
+        self.facts = Facts(self.events, self.component, self.severity, self.places)
         self._effects: dict[object, _ByKey] = {}
 
     def _kinds(self) -> dict[str, Longs]:
-        kinds = [event.kind for event in self.events]
+        kinds = list(map(attrgetter("kind"), self.events))
         names = sorted(set(kinds))
         code = {name: position for position, name in enumerate(names)}
-        codes = np.array([code[name] for name in kinds], np.int64)
-        order = np.argsort(codes, kind="stable")
-        bounds = np.searchsorted(codes[order], np.arange(len(names) + 1))
+        codes = np.fromiter(map(code.__getitem__, kinds), np.int64, len(kinds))
+        order = np.argsort(codes * self.places.count + self.component, kind="stable")  # joins meet sorted components
+        bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(codes, minlength=len(names)))])
         return {name: order[bounds[i] : bounds[i + 1]] for i, name in enumerate(names)}
 
     def _of_kinds(self, kinds: tuple[str, ...]) -> Longs:
@@ -121,26 +124,30 @@ class _Linker:
         sides = self.places.sides(rule.relation)
         effects = self._effects_by_key(rule, sides.effect)
         rows, keys = sides.cause.expand(self.component[chosen])
-        kept, cut = self._affordable(chosen[rows], effects.start[keys + 1] - effects.start[keys], most_pairs)
-        rows, keys = rows[kept], keys[kept]
-        pairs, effect = ranges(effects.start, keys, effects.events)
-        cause = chosen[rows[pairs]]
+        cause, first = chosen[rows], effects.start[keys]
+        counts = effects.start[keys + 1] - first
+        cut = int(counts.sum()) > most_pairs
+        if cut:
+            kept = self._affordable(cause, counts, most_pairs)
+            cause, first, counts = cause[kept], first[kept], counts[kept]
+        repeats, places = ranges(first, counts)
+        cause, effect = cause[repeats], effects.events[places]
         lag = self.start[effect] - self.start[cause]
         fits = (lag >= -slack) & (lag <= rule.max_lag)
-        fits &= (self.component[cause] != self.component[effect]) if sides.apart else (cause != effect)
+        if sides.own == "no":
+            fits &= self.component[cause] != self.component[effect]
+        elif sides.own == "yes" and not set(rule.cause).isdisjoint(rule.effect):
+            fits &= cause != effect
         cause, effect = cause[fits], effect[fits]
         if rule.when.same or rule.when.intersects:
             fits = self.facts.pairs(rule.when, cause, effect)
             cause, effect = cause[fits], effect[fits]
         return (cause, effect), cut
 
-    def _affordable(self, cause: Longs, counts: Longs, most_pairs: int) -> tuple[Longs, bool]:
-        """Rows to join: all, or those of the most severe causes (then the earliest) that fit the limit."""
-        rows = np.arange(cause.size, dtype=np.int64)
-        if int(counts.sum()) <= most_pairs:
-            return rows, False
+    def _affordable(self, cause: Longs, counts: Longs, most_pairs: int) -> Longs:
+        """Rows of the most severe causes, of equal ones the earliest, as far as the limit goes."""
         order = np.lexsort((cause, self.start[cause], -self.severity[cause]))
-        return np.sort(order[np.cumsum(counts[order]) <= most_pairs]), True
+        return np.sort(order[np.cumsum(counts[order]) <= most_pairs])
 
     def named(self, created: Created, rules: tuple[Rule, ...]) -> tuple[Longs, Longs, Longs]:
         """The pairs of dynamic rules, as (cause, effect, rule)."""
@@ -172,7 +179,7 @@ class _Linker:
             [NO_LONGS, *(((c << event_bits | e) << rule_bits) | rule for c, e, rule in batches if c.size)]
         )
         packed.sort()
-        packed = packed[_first_of_run(packed)]
+        packed = packed[_first_of_run(packed)]  # two components may share several keys
         pair, rule = packed >> rule_bits, packed & ((1 << rule_bits) - 1)
         cause, effect = pair >> event_bits, pair & ((1 << event_bits) - 1)
         lag = np.maximum(self.start[effect] - self.start[cause], 0)
@@ -209,14 +216,16 @@ def _first_of_run(values: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
 
 def _strongest(pair: Longs, weight: Floats, rule: Longs) -> tuple[Longs, npt.NDArray[np.int32], Longs]:
     """Per run of equal pairs the row of largest weight, the first of equal ones; the further rules and their starts."""
-    start = np.flatnonzero(_first_of_run(pair))
-    if start.size == pair.size:
-        return start, NO_INTS, NO_LONGS
-    counts = np.diff(np.append(start, pair.size))
-    run = np.repeat(np.arange(start.size), counts)
-    largest = np.flatnonzero(weight == np.maximum.reduceat(weight, start)[run])
-    best = largest[_first_of_run(run[largest])]
-    further = np.ones(pair.size, np.bool_)
-    further[best] = False
-    also_start = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts - 1)])
-    return best, rule[further].astype(np.int32), also_start
+    best = np.flatnonzero(_first_of_run(pair))
+    if best.size == pair.size:
+        return best, NO_INTS, NO_LONGS
+    counts = np.diff(np.append(best, pair.size))
+    several = counts > 1  # few pairs are joined by more than one rule
+    rows = np.flatnonzero(np.repeat(several, counts))
+    size = counts[several]
+    run = np.repeat(np.arange(size.size), size)
+    largest = np.maximum.reduceat(weight[rows], np.cumsum(size) - size)
+    top = rows[weight[rows] == largest[run]]
+    best[several] = top[_first_of_run(pair[top])]
+    further = rows[~np.isin(rows, best[several], assume_unique=True)]
+    return best, rule[further].astype(np.int32), np.append(np.int64(0), np.cumsum(counts - 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -45,27 +46,33 @@ class Keys:
 
     def expand(self, components: Longs) -> tuple[Longs, Longs]:
         """For components, shape (n,): rows into them and the key of each row, shape (pairs,)."""
-        return ranges(self.start, components, self.keys)
+        first = self.start[components]
+        rows, places = ranges(first, self.start[components + 1] - first)
+        return rows, self.keys[places]
 
 
-def ranges(start: Longs, chosen: Longs, values: Longs) -> tuple[Longs, Longs]:
-    """For each ``chosen`` row of a sparse table its values: (positions in ``chosen``, values), shape (pairs,)."""
-    counts = start[chosen + 1] - start[chosen]
-    rows = np.repeat(np.arange(chosen.size, dtype=np.int64), counts)
-    offset = np.repeat(start[chosen] - (np.cumsum(counts) - counts), counts)
-    return rows, values[np.arange(rows.size, dtype=np.int64) + offset]
+def ranges(first: Longs, counts: Longs) -> tuple[Longs, Longs]:
+    """The ranges first[i], first[i] + 1, … of ``counts[i]`` each, in a row: (the i of each, the values)."""
+    if not counts.size or int(counts.max()) <= 1:
+        rows = np.flatnonzero(counts)
+        return rows, first[rows]
+    rows = np.repeat(np.arange(counts.size, dtype=np.int64), counts)
+    offset = np.repeat(first - (np.cumsum(counts) - counts), counts)
+    offset += np.arange(rows.size, dtype=np.int64)
+    return rows, offset
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
     """A relation: cause and effect are related where their components share a key.
 
-    ``apart``: an event is not related to others of its own component.
+    ``own``: whether an event is related to others of its own component: "yes"; "no", although they
+    share keys; or "never", as the keys rule it out.
     """
 
     cause: Keys
     effect: Keys
-    apart: bool
+    own: Literal["yes", "no", "never"]
 
 
 class Places:
@@ -94,25 +101,25 @@ class Places:
         return self._sides[relation]
 
     def _build(self, relation: Relation) -> Sides:
-        own = Keys.identity(self.count)
+        same = Keys.identity(self.count)
         match relation:
             case "self":
-                return Sides(cause=own, effect=self._table(self._family), apart=False)
+                return Sides(cause=self._table(self._family), effect=same, own="yes")
             case "dependency":
-                return Sides(cause=own, effect=self._table(self._calls), apart=True)
+                return Sides(cause=self._table(sparse.csr_array(self._calls.T)), effect=same, own="never")
             case "caller":
-                return Sides(cause=own, effect=self._table(sparse.csr_array(self._calls.T)), apart=True)
+                return Sides(cause=self._table(self._calls), effect=same, own="never")
             case "lineage":
-                return Sides(cause=own, effect=self._table(self._lineage), apart=True)
+                return Sides(cause=self._table(sparse.csr_array(self._lineage.T)), effect=same, own="never")
             case "same_host":
-                return self._grouped(self._hosts, apart=True)
+                return self._grouped(self._hosts, own="no")
             case "same_zone":
-                return self._grouped(self._zones, apart=True)
+                return self._grouped(self._zones, own="no")
             case "same_model":
-                return self._grouped(self._models, apart=False)
+                return self._grouped(self._models, own="yes")
             case "any":
                 everywhere = Keys(np.arange(self.count + 1, dtype=np.int64), np.zeros(self.count, np.int64), 1)
-                return Sides(cause=everywhere, effect=everywhere, apart=False)
+                return Sides(cause=everywhere, effect=everywhere, own="yes")
 
     def _table(self, matrix: sparse.csr_array) -> Keys:
         matrix.sort_indices()
@@ -134,7 +141,11 @@ class Places:
         return self._matrix(np.concatenate([every, replica, service]), np.concatenate([every, service, replica]))
 
     def _with_replicas(self, matrix: sparse.csr_array) -> sparse.csr_array:
-        return sparse.csr_array((self._family @ matrix) @ self._family) if self.topology.replica_of else matrix
+        """The relation of services carried over to their replicas and back; nothing is related to itself."""
+        spread = sparse.csr_array((self._family @ matrix) @ self._family) if self.topology.replica_of else matrix
+        pairs = spread.tocoo()
+        others = pairs.row != pairs.col
+        return self._matrix(pairs.row[others].astype(np.int64), pairs.col[others].astype(np.int64))
 
     @cached_property
     def _direct(self) -> tuple[Longs, Longs]:
@@ -164,11 +175,11 @@ class Places:
             reached = longer
         return self._with_replicas(reached)
 
-    def _grouped(self, members: list[tuple[str, str]], *, apart: bool) -> Sides:
+    def _grouped(self, members: list[tuple[str, str]], *, own: Literal["yes", "no"]) -> Sides:
         groups = {name: code for code, name in enumerate(sorted({group for _, group in members}))}
         table = np.array([(self.index[c], groups[g]) for c, g in members], np.int64).reshape(-1, 2)
         keys = Keys.from_pairs(table[:, 0], table[:, 1], self.count, len(groups))
-        return Sides(cause=keys, effect=keys, apart=apart)
+        return Sides(cause=keys, effect=keys, own=own)
 
     @cached_property
     def _hosts(self) -> list[tuple[str, str]]:
