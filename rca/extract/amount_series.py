@@ -222,13 +222,16 @@ def _find(frame: MetricFrame, origin: MetricFrame, picks: Picks) -> Picks:
     """The series in ``frame`` of the components and metrics that were picked in ``origin``; -1: not there."""
     if frame is origin or (frame.components is origin.components and frame.component is origin.component):
         return picks
-    component_of = {name: i for i, name in enumerate(frame.components)}
     metric_of = {name: i for i, name in enumerate(frame.metrics)}
     width = len(frame.metrics) + 1
     plain = np.flatnonzero(frame.peer == NO_PEER)
     keys = frame.component[plain].astype(np.int64) * width + frame.metric[plain]
     order = np.argsort(keys, kind="stable")
-    component = np.array([component_of.get(name, -1) for name in origin.components], np.int64)
+    if frame.components == origin.components:
+        component = np.arange(len(origin.components))
+    else:
+        component_of = {name: i for i, name in enumerate(frame.components)}
+        component = np.array([component_of.get(name, -1) for name in origin.components], np.int64)
     metric = np.array([metric_of.get(name, -1) for name in origin.metrics], np.int64)
     found: Picks = {}
     for role, series in picks.items():

@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from rca.extract.amount_events import Finding, describe
 from rca.extract.amount_graph import build_graph, reachable
@@ -42,11 +41,6 @@ SPLIT_FROM = 12
 CLIP = (-3.0, 12.0)
 """Range of the symptom's z when the onset is looked for: one giant row is no step."""
 
-ENTRIES = 3
-"""Where nobody names a symptom: the busiest components that nobody calls, as far as they deviate."""
-DEVIATES = 6.0
-"""Robust z from which such an entry is a symptom (the 99th percentile of healthy windows is about 5.5)."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
@@ -66,12 +60,12 @@ def extract_amounts(context: Context) -> list[Event]:
     Needs traffic with latency or failures (metrics, or spans) of the symptom's component; gives
     nothing without. Of several symptoms the one that speaks most clearly counts for each component.
     """
-    series = amount_inputs(context)
+    series = amount_inputs(context) if context.case.incident.symptoms else None
     if series is None:
         return []
     known_rows = int(np.searchsorted(series.window.times, context.onsets.min())) if context.onsets.size else 0
     graph = build_graph(context.topology, series, known_rows)
-    traces = _trace_symptoms(context, series, graph)
+    traces = _trace_symptoms(context, series)
     findings = [finding for trace in traces for finding in _find(trace, series, graph)]
     return describe(findings, series, graph, context)
 
@@ -108,28 +102,21 @@ def _find(trace: Trace, series: AmountSeries, graph: CallGraph) -> list[Finding]
     return findings
 
 
-def _trace_symptoms(context: Context, series: AmountSeries, graph: CallGraph) -> list[Trace]:
-    symptoms = context.case.incident.symptoms
-    place = {name: i for i, name in enumerate(series.components)}
+def _trace_symptoms(context: Context, series: AmountSeries) -> list[Trace]:
     traces: dict[tuple[int, Kind], Trace] = {}
-    for symptom in symptoms:
-        for component in _members(symptom, place, context):
+    for symptom in context.case.incident.symptoms:
+        for component in _members(symptom, series.components, context):
             trace = _clearest(context, series, component, _kinds(symptom), symptom)
             if trace is not None:
-                traces[component, trace.kind] = trace
-    if not symptoms:
-        for component in _entries(series, graph):
-            trace = _clearest(context, series, component, ("latency", "failures"), None)
-            if trace is not None and _deviation(trace, series) >= DEVIATES:
                 traces[component, trace.kind] = trace
     return [traces[key] for key in sorted(traces)]
 
 
-def _members(symptom: Symptom, place: dict[str, int], context: Context) -> list[int]:
-    """The component itself, else its replicas."""
-    if symptom.component in place:
-        return [place[symptom.component]]
-    return [i for name, i in place.items() if context.topology.service(name) == symptom.component]
+def _members(symptom: Symptom, components: tuple[str, ...], context: Context) -> list[int]:
+    """The place of the component itself, else of its replicas."""
+    if symptom.component in components:
+        return [components.index(symptom.component)]
+    return [i for i, name in enumerate(components) if context.topology.service(name) == symptom.component]
 
 
 def _kinds(symptom: Symptom) -> tuple[Kind, ...]:
@@ -140,15 +127,8 @@ def _kinds(symptom: Symptom) -> tuple[Kind, ...]:
     return ("failures",) if family in ("errors", "availability") else ("latency", "failures")
 
 
-def _entries(series: AmountSeries, graph: CallGraph) -> npt.NDArray[np.intp]:
-    called = np.bincount(graph.calls.indices, minlength=len(series.components)) > 0
-    busy = known_or_zero(series.window.traffic).sum(axis=1)
-    order = np.argsort(np.where(called, -1.0, -busy), kind="stable")
-    return order[: min(ENTRIES, int((~called).sum()))]
-
-
 def _clearest(
-    context: Context, series: AmountSeries, component: int, kinds: tuple[Kind, ...], symptom: Symptom | None
+    context: Context, series: AmountSeries, component: int, kinds: tuple[Kind, ...], symptom: Symptom
 ) -> Trace | None:
     traces = [trace_symptom(context, series, component, kind, symptom) for kind in kinds]
     known = [trace for trace in traces if trace is not None]
@@ -167,13 +147,11 @@ def _only(series: AmountSeries, component: int) -> AmountSeries:
     return replace(series, window=series.window.members(one), health=series.health.members(one))
 
 
-def trace_symptom(
-    context: Context, series: AmountSeries, component: int, kind: Kind, symptom: Symptom | None
-) -> Trace | None:
+def trace_symptom(context: Context, series: AmountSeries, component: int, kind: Kind, symptom: Symptom) -> Trace | None:
     """The symptom's amount from shortly before its onset on; None where it is unknown or constant.
 
-    Unknown rows are given the median. The sign is that of the step at the onset, or of the largest
-    row where the window is too short to be split.
+    Unknown rows are given the median. The sign is the stated direction's, else that of the step at
+    the onset, or of the largest row where the onset is given or the window too short to be split.
     """
     one = _only(series, component)
     amount = excess(kind, one.window, healthy_level(kind, one))[0]
@@ -182,17 +160,18 @@ def trace_symptom(
     amount = np.where(np.isfinite(amount), amount, np.median(amount[np.isfinite(amount)]))
     if float(np.ptp(amount)) == 0.0:
         return None
+    signs = _signs(symptom)
     given = context.case.incident.onset
     if given is not None:
         onset = min(max(int(np.searchsorted(series.window.times, given, side="right")) - 1, 0), len(amount) - 1)
-        sign = _sign(amount[onset:])
+        sign = _sign(amount[onset:], signs)
     elif len(amount) < SPLIT_FROM:
-        onset, sign = 0, _sign(amount)
+        onset, sign = 0, _sign(amount, signs)
     else:
         # Nobody notices an incident before it begins; a sample may be dated by the end of its row.
         noticed = int(np.searchsorted(series.window.times, context.case.incident.alert_time + series.row, side="right"))
         before = int(np.searchsorted(series.window.times, context.case.incident.window.start))
-        onset, sign = split_step(amount, max(before, len(amount) // 3), noticed)
+        onset, sign = split_step(amount, max(before, len(amount) // 3), noticed, signs)
     lead = max(LEAD, (len(amount) - onset) // 2)
     rows = slice(max(onset - lead, 0), len(amount))
     amount = amount[rows] * sign
@@ -201,15 +180,26 @@ def trace_symptom(
     return Trace(component=component, kind=kind, rows=rows, onset=onset, sign=sign, amount=amount)
 
 
-def _sign(amount: Array) -> float:
+def _signs(symptom: Symptom) -> tuple[float, ...]:
+    """The signs that a symptom's amount may have: one where its direction is told, else both."""
+    family = classify(symptom.metric).family if symptom.metric else "other"
+    if symptom.direction == "none" or family not in ("latency", "errors", "availability"):
+        return (1.0, -1.0)
+    worse = "down" if family == "availability" else "up"
+    return (1.0,) if symptom.direction == worse else (-1.0,)
+
+
+def _sign(amount: Array, signs: tuple[float, ...]) -> float:
+    if len(signs) == 1:
+        return signs[0]
     return -1.0 if amount[np.argmax(np.abs(amount))] < 0 else 1.0
 
 
-def split_step(amount: Array, earliest: int, latest: int) -> tuple[int, float]:
+def split_step(amount: Array, earliest: int, latest: int, signs: tuple[float, ...] = (1.0, -1.0)) -> tuple[int, float]:
     """The row in [earliest, latest) where the strongest step of a series begins, and the step's sign.
 
-    Of all splits the one with the largest difference of means, in units of
-    its standard error (the CUSUM statistic of a change in mean), on clipped robust z-scores.
+    Of all splits the one with the largest difference of means in units of its standard error (the
+    CUSUM statistic of a change in mean), on clipped robust z-scores.
     """
     size = len(amount)
     middle = float(np.median(amount))
@@ -217,8 +207,8 @@ def split_step(amount: Array, earliest: int, latest: int) -> tuple[int, float]:
     scale = max(float(quartiles[1] - quartiles[0]) / 1.349, 0.1 * float(amount.std()), 1e-9)
     first = min(max(earliest, 1), size - 1)
     splits = np.arange(first, max(min(latest, size), first + 1))
-    best, onset, sign = -np.inf, first, 1.0
-    for direction in (1.0, -1.0):
+    best, onset, sign = -np.inf, first, signs[0]
+    for direction in signs:
         z = np.clip(direction * (amount - middle) / scale, *CLIP)
         before = np.concatenate([[0.0], np.cumsum(z)])
         after = size - splits
