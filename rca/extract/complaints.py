@@ -14,6 +14,8 @@ _ELSEWHERE = re.compile(
     r"|\bcontext cancell?ed\b|\b(?:cancell?ed|closed|aborted) by (?:the )?client\b",
     re.IGNORECASE,
 )
+# A field that says where the line was written, such as k8s.node=.
+_WRITTEN_AT = re.compile(r"(?:node|host|hostname|pod|instance|container)[\"']?[=:] ?[\"']?$", re.IGNORECASE)
 # Shorter names occur in any text.
 SHORTEST_NAME = 3
 # A line that names more components lists them; it blames none.
@@ -42,7 +44,11 @@ class Complaints:
 
     def named_by(self, component: str, text: str) -> tuple[str, ...]:
         """Other components that a line of ``component`` names as whole words and may depend on, sorted."""
-        found = {match[0] for match in self._pattern.finditer(text)}
+        found = {
+            m[0]
+            for m in self._pattern.finditer(text)
+            if not _WRITTEN_AT.search(text, max(m.start() - 20, 0), m.start())
+        }
         own = self._topology.service(component)
         others = {name for name in found if name != component and self._topology.service(name) != own}
         callers = set(self._topology.callers(component)) - set(self._topology.callees(component)) if others else set()
