@@ -19,7 +19,7 @@ def align(frame: MetricFrame) -> MetricFrame:
     a column bears the latest time of its samples.
     """
     step = series_step(frame)
-    if step == 0 or frame.step >= 0.9 * step:
+    if step == 0 or int(np.diff(frame.times).min()) >= step // 2:
         return frame
     # Scrapes of one round spread around a second of their own: rounds are cut in the widest gap.
     phase = np.sort(frame.times % step)

@@ -28,8 +28,9 @@ class Settings:
     after_alert: float = 90.0
     """Seconds of evidence after the alert; three onset steps where sampling is coarser."""
 
-    walk: float = 0.1
-    """How much the walk over the causality graph (GrootRank) adds to a component's evidence, as a share of it."""
+    walk: float = 0.05
+    """How much the walk over the causality graph (GrootRank) adds to a component's evidence, at most this share of it:
+    enough to order what evidence leaves equal."""
 
     variant: Literal["personalisation", "dangling"] = "personalisation"
     """Where GrootRank puts its weights of 1 and 0.5: as in the paper, or as in eBay's published code."""

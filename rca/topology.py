@@ -70,7 +70,9 @@ class Topology:
         for edge in edges:
             caller, callee = edge[0], edge[1]
             if caller != callee:
-                weights[caller, callee] = weights.get((caller, callee), 0.0) + (float(edge[2]) if len(edge) > 2 else 1.0)
+                weights[caller, callee] = weights.get((caller, callee), 0.0) + (
+                    float(edge[2]) if len(edge) > 2 else 1.0
+                )
         names = sorted({name for pair in weights for name in pair} | set(components))
         index = {name: i for i, name in enumerate(names)}
         pairs = sorted(weights)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from rca.extract.abnormal import AbnormalSeries, find_abnormal
 from rca.extract.context import Context
 from rca.extract.meaning import classify, kind_of
+from rca.kinds import load_kinds
 from rca.telemetry import SpanBatch
 from rca.tracing import find_parents
 from rca.types import MINUTE, SECOND, Direction, Event, Evidence, to_text
@@ -83,18 +84,34 @@ def is_demand(metric: str) -> bool:
 def _order_events(context: Context, abnormal: AbnormalSeries, able: frozenset[str]) -> list[Event]:
     if not len(abnormal):
         return []
-    earliest = int(abnormal.onset.min())
-    # Of a component's series the earliest speaks; of several at once the one that deviates most.
-    order = np.lexsort((abnormal.row, -np.abs(abnormal.deviation), abnormal.onset))
+    lag = abnormal.onset - int(abnormal.onset.min())
+    blame = _order_priors(abnormal) / (1 + lag / (ORDER_SCALE * abnormal.step))
+    # Of a component's series the one with most blame speaks; of several the one that deviates most.
+    order = np.lexsort((abnormal.row, -np.abs(abnormal.deviation), -blame))
     codes = abnormal.frame.component[abnormal.row[order]]
     _, firsts = np.unique(codes, return_index=True)
-    positions = [int(order[first]) for first in firsts]
-    return [_order_event(context, abnormal, i, earliest) for i in positions if abnormal.component(i) in able]
+    best = [int(order[first]) for first in firsts]
+    return [
+        _order_event(context, abnormal, i, int(lag[i]), float(blame[i]))
+        for i in best
+        if blame[i] > 0 and abnormal.component(i) in able
+    ]
 
 
-def _order_event(context: Context, abnormal: AbnormalSeries, i: int, earliest: int) -> Event:
+def _order_priors(abnormal: AbnormalSeries) -> npt.NDArray[np.float64]:
+    """How readily each series shows a cause: the prior of its kind; 0 where it describes the machine below."""
+    codes = abnormal.frame.metric[abnormal.row].astype(np.int64) * 2 + (abnormal.deviation > 0)
+    distinct, position = np.unique(codes, return_inverse=True)
+    priors = []
+    for code in distinct.tolist():
+        metric = abnormal.frame.metrics[code // 2]
+        own = classify(metric).scope == "component"
+        priors.append(load_kinds()[kind_of(metric, "up" if code % 2 else "down")].prior if own else 0.0)
+    return np.array(priors)[position]
+
+
+def _order_event(context: Context, abnormal: AbnormalSeries, i: int, lag: int, blame: float) -> Event:
     component, metric, onset = abnormal.component(i), abnormal.metric(i), int(abnormal.onset[i])
-    lag = onset - earliest
     direction: Direction = "up" if abnormal.deviation[i] > 0 else "down"
     kind = kind_of(metric, direction)
     when = "before any other" if lag == 0 else f"{_duration(lag)} after the first"
@@ -111,12 +128,7 @@ def _order_event(context: Context, abnormal: AbnormalSeries, i: int, earliest: i
         end=max(onset, context.case.incident.window.end),
         severity=float(1 - 3 / (3 + abs(abnormal.deviation[i]))),
         direction=direction,
-        evidence=Evidence(
-            sentence=sentence,
-            group="order",
-            blame=1 / (1 + lag / (ORDER_SCALE * abnormal.step)),
-            weak=True,
-        ),
+        evidence=Evidence(sentence=sentence, group="order", blame=blame, weak=True),
     )
 
 

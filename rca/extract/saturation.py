@@ -91,6 +91,8 @@ def extract_saturation(context: Context, requests: RequestTable) -> list[Event]:
                     + ("" if on_path[row] else "; no request touched it"),
                     group="saturation",
                     blame=value,
+                    weak=kinds[kind].explainable,
+                    explainable=kinds[kind].explainable,
                     likelihood=float(min(peaks[row, candidate], 300.0)),
                 ),
             )
@@ -104,10 +106,10 @@ def _peak(excess: Array, inside: Array) -> Array:
 
 
 def _usual_before(excess: Array, before: Array) -> Array:
-    """Median excess of the last samples before the earliest onset, at least 0; 0 where there are none."""
+    """The excess that every one of the last samples before the earliest onset reached, at least 0."""
     part = excess[:, np.flatnonzero(before)[-SAMPLES_BEFORE:]]
-    middle = sorted_quantiles(part, (0.5,))[0]
-    return np.maximum(np.nan_to_num(middle, nan=0.0), 0.0)
+    lowest = sorted_quantiles(part, (0.0,))[0]
+    return np.maximum(np.nan_to_num(lowest, nan=0.0), 0.0)
 
 
 def _begin(values: Array, excess: Array, times: Array, context: Context, candidate: int) -> tuple[int, float]:

@@ -21,6 +21,11 @@ from rca.types import Event
 
 Array = npt.NDArray[Any]
 
+# Strong evidence of this size silences weak evidence: a quarter of one full piece, what a clear
+# deviation in a third of the candidate onsets gives.
+ENOUGH = 0.25
+OVER_CALLS = ("self", "dependency", "caller")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Blame:
@@ -62,7 +67,7 @@ def assign_blame(graph: CausalityGraph, topology: Topology, components: Sequence
     value, weak, explainable = _columns(events, rows)
     of_row = owner[rows]
     strong = _sum(np.where(weak, 0.0, value), of_row, len(names))
-    residual = 1.0 - min(1.0, float(strong.max(initial=0.0)))
+    residual = max(0.0, 1.0 - float(strong.max(initial=0.0)) / ENOUGH)
     value = np.where(weak, residual * value, value)
     raw = np.maximum(_sum(value, of_row, len(names)), 0.0)
     explainer, by = _explainers(graph, topology, names, owner, rows, raw, explainable)
@@ -122,11 +127,14 @@ def _explainers(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """For each row the component that explains it best and that one's blame.
 
-    A component explains an event if an edge of the causality graph leads from one of its events to
-    it, or if it is called by the event's component.
+    A component explains an event if the event's component calls it, or if an edge of the causality
+    graph that runs over something else than calls (a shared host, lineage, a created external
+    component) leads from one of its events to the event. Rules over calls add nothing here: what a
+    caller sends explains demand only, and that has its own evidence.
     """
     cause_owner, effect = owner[graph.cause], graph.effect
-    foreign = cause_owner != owner[effect]
+    beside = np.array([rule.relation not in OVER_CALLS for rule in graph.rules] or [False], bool)
+    foreign = (cause_owner != owner[effect]) & beside[graph.rule]
     row_of = np.full(len(graph.events), -1, np.int64)
     row_of[rows] = np.arange(len(rows))
     linked = foreign & (row_of[effect] >= 0)

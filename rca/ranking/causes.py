@@ -30,6 +30,7 @@ class Ranking:
         walk: GrootRank of each event, shape (events,), sums to 1 (all 0 without events).
         symptoms: bool, shape (events,): events that the symptoms consist of.
         distance: calls from a symptom to each component, shape (components,).
+        seen: components that raised any event.
         first: the component most to blame, "" where nothing speaks against any.
         onset: when the first one's events began, ns; the earliest candidate onset without any.
     """
@@ -40,6 +41,7 @@ class Ranking:
     walk: npt.NDArray[np.float64]
     symptoms: npt.NDArray[np.bool_]
     distance: npt.NDArray[np.int64]
+    seen: frozenset[str]
     first: str
     onset: int
 
@@ -83,6 +85,7 @@ def rank_causes(graph: CausalityGraph, context: Context) -> Ranking:
         walk=walk,
         symptoms=symptoms,
         distance=distance,
+        seen=frozenset(event.component for event in graph.events),
         first=first,
         onset=int(began[order[0]]) if len(order) else int(context.onsets.min()),
     )

@@ -1,0 +1,47 @@
+"""Confidence: how far the evidence separates the first candidate, and whether there is any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rca.extract.context import Context
+from rca.ranking import Ranking
+from rca.types import Verdict
+
+# Belief goes with a power of the evidence: two candidates at 2 : 1 are believed 8 : 1.
+SHARPNESS = 3.0
+# One half of full confidence at three tenths of one full piece of evidence.
+HALF = 0.3
+# Below this strength nothing abnormal was found; below the second the first candidate is not named.
+NOTHING, NAMED = 0.05, 0.25
+# Two candidates closer than this are not separated.
+SEPARATED = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """Confidence of each ranked component, in order, and the verdict on the first."""
+
+    confidence: tuple[float, ...]
+    verdict: Verdict
+    reasons: tuple[str, ...]
+
+
+def judge(ranking: Ranking, context: Context) -> Judgement:
+    """Share of belief among the candidates, and "inconclusive" where the evidence does not separate."""
+    strength = ranking.strength
+    if not len(strength) or strength[0] < NOTHING:
+        return Judgement(confidence=tuple(0.0 for _ in strength), verdict="healthy", reasons=())
+    belief = strength**SHARPNESS
+    certainty = strength[0] / (strength[0] + HALF)
+    confidence = tuple(float(x) for x in np.clip(belief / belief.sum() * certainty, 0.0, 1.0))
+    reasons = []
+    if strength[0] < NAMED:
+        reasons.append(f"the evidence against {ranking.first} is faint")
+    if len(strength) > 1 and strength[1] > SEPARATED * strength[0]:
+        reasons.append(f"the evidence does not separate {ranking.names[0]} from {ranking.names[1]}")
+    return Judgement(
+        confidence=confidence, verdict="inconclusive" if reasons else "cause", reasons=tuple(reasons)
+    )

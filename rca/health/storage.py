@@ -1,0 +1,92 @@
+"""Health profiles as files: one ``.npz`` of plain arrays, written whole or not at all, never pickled."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rca.errors import ProfileError, RCAError
+from rca.health.edges import EdgeHealth
+from rca.health.events import EventHistory
+from rca.health.logs import LogHealth
+from rca.health.metrics import MetricHealth
+from rca.health.profile import HealthProfile
+from rca.health.requests import RequestHealth
+from rca.types import Window
+
+VERSION = 1
+PARTS: dict[str, Any] = {
+    "metrics": MetricHealth,
+    "logs": LogHealth,
+    "events": EventHistory,
+    "requests": RequestHealth,
+    "edges": EdgeHealth,
+}
+# A profile of 5,000 components for a month stays below this; larger files are not ours.
+MOST_BYTES = 4 << 30
+
+
+def save_profile(profile: HealthProfile, path: str | Path) -> None:
+    """Write a profile; an existing file is replaced in one step.
+
+    Raises:
+        ProfileError: the file cannot be written.
+    """
+    path = Path(path)
+    head = {
+        "version": VERSION,
+        "small": profile.small,
+        "windows": [[w.start, w.end] for w in profile.windows],
+        "parts": [name for name in PARTS if getattr(profile, name) is not None],
+    }
+    arrays: dict[str, npt.NDArray[Any]] = {"profile": np.frombuffer(json.dumps(head).encode(), np.uint8)}
+    for name in head["parts"]:  # type: ignore[attr-defined]  # a list of names, by construction
+        arrays |= {f"{name}.{key}": value for key, value in getattr(profile, name).to_arrays().items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+            np.savez_compressed(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).replace(path)
+    except OSError as error:
+        raise ProfileError(f"cannot be written ({error})", where=path, remedy="Choose a folder you may write") from error
+
+
+def load_profile(path: str | Path) -> HealthProfile:
+    """Read a profile.
+
+    Raises:
+        ProfileError: there is no such file, or it is no profile, damaged or of another version.
+    """
+    path = Path(path)
+    remedy = "Build it again with `rca profile build`"
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ProfileError(f"is larger than {MOST_BYTES >> 30} GiB", where=path, remedy=remedy)
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        head = json.loads(arrays.pop("profile").tobytes())
+        if head["version"] != VERSION:
+            raise ProfileError(f"has version {head['version']} where {VERSION} is read", where=path, remedy=remedy)
+        parts = {name: _part(name, arrays) for name in head["parts"]}
+        windows = tuple(Window(start=int(a), end=int(b)) for a, b in head["windows"])
+        return HealthProfile(windows=windows, small=bool(head["small"]), **parts)
+    except FileNotFoundError as error:
+        raise ProfileError("does not exist", where=path, remedy=remedy) from error
+    except ProfileError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile, RCAError) as error:
+        raise ProfileError(f"is no health profile, or damaged ({error})", where=path, remedy=remedy) from error
+
+
+def _part(name: str, arrays: dict[str, npt.NDArray[Any]]) -> Any:
+    own = {key.removeprefix(f"{name}."): value for key, value in arrays.items() if key.startswith(f"{name}.")}
+    return PARTS[name].from_arrays(own)
