@@ -184,7 +184,7 @@ def _pod_kill(scene: Scene) -> Fault:
     minutes = float(scene.rng.uniform(7.0, 12.0))
     shape = scene.during(minutes)
     scene.effects.down[root] = np.maximum(scene.effects.down[root], shape >= 0.5)
-    scene.effects.refused[root] += 0.97 * shape
+    scene.effects.refused[root] += shape
     warming = np.clip((scene.times - scene.onset) / MINUTE - minutes, 0.0, 3.0)
     scene.effects.slow[root] *= 1.0 + np.where(warming > 0, 1.5 * (1.0 - warming / 3.0), 0.0)
     refused = scene.note(root, "caller", 5, "call to {peer} failed: connection refused (%d)", 1.0, minutes)
@@ -192,9 +192,9 @@ def _pod_kill(scene: Scene) -> Fault:
 
 
 def _bad_deployment(scene: Scene) -> Fault:
-    chosen = scene.choose("service", "frontend")
-    roots = scene.sites.replicas(chosen)
     mode = ("latency", "errors", "calls")[int(scene.rng.integers(3))]
+    chosen = scene.choose("service", "frontend", errors=mode == "errors")
+    roots = scene.sites.replicas(chosen)
     if mode == "calls" and _repeat_calls(scene, roots):
         made = scene.fault("bad_deployment", roots, "latency", "latency")
     elif mode == "errors":
@@ -226,9 +226,9 @@ def _repeat_calls(scene: Scene, roots: Rows) -> bool:
 
 
 def _bad_config(scene: Scene) -> Fault:
-    chosen = scene.choose("service", "frontend")
-    roots = scene.sites.replicas(chosen)
     mode = ("workers", "errors")[int(scene.rng.integers(2))]
+    chosen = scene.choose("service", "frontend", errors=mode == "errors")
+    roots = scene.sites.replicas(chosen)
     if mode == "errors":
         scene.fail(roots, scene.since())
         note = scene.note(roots, "failure", 5, "TimeoutError: upstream_timeout_ms=20 exceeded in request %d", 0.95)
@@ -242,10 +242,11 @@ def _bad_config(scene: Scene) -> Fault:
 
 
 def _flag(scene: Scene) -> Fault:
-    chosen = scene.choose("service", "frontend")
+    slow = bool(scene.rng.random() < 0.6)
+    chosen = scene.choose("service", "frontend", errors=not slow)
     roots = scene.sites.replicas(chosen)
     note = scene.note(roots, "request", 3, "variant B chosen for customer %d", 0.5)
-    if scene.rng.random() < 0.6:
+    if slow:
         scene.slow(roots, scene.since())
         made = scene.fault("flag", roots, "latency", "latency", note)
     else:
@@ -319,10 +320,10 @@ def _noisy_neighbour(scene: Scene) -> Fault:
 
 
 def _delayed_onset(scene: Scene) -> Fault:
-    chosen = scene.choose("service", "frontend")
+    ahead, leak = float(scene.rng.uniform(20.0, 45.0)), bool(scene.rng.random() < 0.5)
+    chosen = scene.choose("service", "frontend", errors=not leak)
     roots = scene.sites.replicas(chosen)
-    ahead = float(scene.rng.uniform(20.0, 45.0))
-    if scene.rng.random() < 0.5:
+    if leak:
         began = replace(scene, onset=scene.onset - int(ahead * MINUTE)).since(ahead + 8.0)
         scene.effects.memory[roots] *= 1.0 + 1.2 * began
         scene.slow(roots, scene.since(5.0), (0.5, 1.6))

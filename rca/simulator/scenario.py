@@ -83,10 +83,10 @@ class Scenario:
             )
         if not 10 <= self.step <= 60:
             raise SettingsError(f"the step is {self.step} seconds", remedy="Give 10 to 60")
-        if self.traces_per_minute <= 0 or self.traced_baseline < 0 or self.traced_baseline > self.baseline:
+        if not 0 < self.traces_per_minute <= 10_000 or self.traced_baseline < 0 or self.traced_baseline > self.baseline:
             raise SettingsError(
                 f"{self.traces_per_minute} traces per minute over {self.traced_baseline} minutes of baseline",
-                remedy="Give more than no traces, over 0 to all minutes of the baseline",
+                remedy="Give up to 10,000, over 0 to all minutes of the baseline",
             )
 
     def stream(self, *key: int) -> np.random.Generator:

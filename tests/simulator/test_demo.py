@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rca.cases.folder import ANSWER, read_answer, read_case
+from rca.errors import CaseError
+from rca.resources import bundled
+from rca.simulator import play
+from rca.simulator.demo import CASES, demo_scenario, write_demo
+
+
+def folders() -> list[Path]:
+    return sorted(path for path in bundled("datasets", "demo-shop").iterdir() if path.is_dir())
+
+
+def test_twelve_small_cases_of_different_faults_are_shipped() -> None:
+    assert [path.name.split("-", 1)[1].replace("-", "_") for path in folders()] == [fault for fault, _ in CASES]
+    assert len({fault for fault, _ in CASES}) == 12
+    sizes = [sum(file.stat().st_size for file in path.iterdir()) for path in folders()]
+    assert max(sizes) <= 150_000
+    assert sum(sizes) <= 2_000_000
+
+
+@pytest.mark.parametrize("number", range(len(CASES)))
+def test_a_shipped_case_is_what_the_simulator_makes(number: int) -> None:
+    shipped, (case, answer) = folders()[number], play(demo_scenario(*CASES[number]))
+    read = read_case(shipped)
+    assert read_answer(shipped) == answer
+    assert read.incident.window == case.incident.window
+    assert read.incident.symptoms == case.incident.symptoms
+    assert read.telemetry.changes == case.telemetry.changes
+    assert sorted(read.telemetry.spans.span) == sorted(case.telemetry.spans.span)
+    assert sorted(read.telemetry.logs.message) == sorted(case.telemetry.logs.message)
+    np.testing.assert_allclose(
+        np.sort(read.telemetry.metrics.values.ravel()), np.sort(case.telemetry.metrics.values.ravel()), rtol=1e-5
+    )
+
+
+def test_the_demonstration_is_a_deployment_in_the_middle_with_innocent_ones_around_it() -> None:
+    first = folders()[0]
+    case, answer = read_case(first), read_answer(first)
+    assert case.topology is not None
+    root = answer.components[0]
+    assert case.topology.callers(root) and case.topology.callees(root)
+    assert root not in {symptom.component for symptom in case.incident.symptoms}
+    deployed = {change.id for change in case.telemetry.changes if change.kind == "change.deployment"}
+    assert answer.change in deployed
+    assert deployed & set(answer.decoys)
+
+
+def test_no_table_of_a_case_gives_the_answer_away() -> None:
+    for path in folders():
+        assert (path / ANSWER).is_file()
+        for file in path.glob("*.json"):
+            if file.name != ANSWER:
+                assert not any(word in file.read_text(encoding="utf-8") for word in ("decoy", "blast", "culprit"))
+
+
+def test_writing_over_cases_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "01-bad-deployment").mkdir()
+    (tmp_path / "01-bad-deployment" / "mine.txt").write_text("keep me", encoding="utf-8")
+    with pytest.raises(CaseError):
+        write_demo(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["01-bad-deployment"]
