@@ -60,25 +60,27 @@ class Split:
 
     @classmethod
     def of(cls, case: Case) -> Split:
-        """The samples before and from the split on; the health profile's sample where there are none before.
+        """All healthy samples that the case holds, and those from the split on.
+
+        Healthy are the health profile's sample and the case's own samples before the split: the
+        methods compared get the healthy time that the engine gets.
 
         Raises:
             EvaluationError: there are no healthy or no abnormal samples to compare.
         """
         frame, split = case.telemetry.metrics, split_time(case)
         window = case.incident.window
-        normal = _until(frame, split)
-        abnormal = frame.slice(replace(window, start=min(split, window.end)))
+        before = _until(frame, split).values.astype(np.float64)
+        after = frame.slice(replace(window, start=min(split, window.end))).values.astype(np.float64)
         health = case.health.metrics if case.health is not None else None
-        if normal.times.size < FEWEST_SAMPLES and health is not None:
-            normal, abnormal = _same_series(health.sample, abnormal)
-        if normal.times.size < FEWEST_SAMPLES or not abnormal.times.size or not len(abnormal.component):
+        if health is not None:
+            before = np.hstack([_rows_of(health.sample, frame), before])
+        if before.shape[1] < FEWEST_SAMPLES or not after.size:
             raise EvaluationError(
                 "there are no healthy and abnormal samples to compare", where=f"incident {case.incident.id}"
             )
-        before, after = normal.values.astype(np.float64), abnormal.values.astype(np.float64)
         kept = _varies(before) & _varies(after)
-        names = [abnormal.components[code] for code in abnormal.component[kept]]
+        names = [frame.components[code] for code in frame.component[kept]]
         return cls(component=tuple(names), normal=before[kept], abnormal=after[kept])
 
     def by_component(self, scores: Samples, reduce: Callable[[float, float], float]) -> Scores:
@@ -94,11 +96,13 @@ def _until(frame: MetricFrame, time: int) -> MetricFrame:
     return replace(frame, times=frame.times[:column], values=frame.values[:, :column])
 
 
-def _same_series(normal: MetricFrame, abnormal: MetricFrame) -> tuple[MetricFrame, MetricFrame]:
-    place = {key: i for i, key in enumerate(_keys(normal))}
-    pairs = [(place[key], i) for i, key in enumerate(_keys(abnormal)) if key in place]
-    rows = np.array(pairs, np.int64).reshape(-1, 2)
-    return normal.select(rows[:, 0]), abnormal.select(rows[:, 1])
+def _rows_of(sample: MetricFrame, frame: MetricFrame) -> Samples:
+    """The sample's values in the order of the frame's series, NaN where it lacks one; shape (series, time)."""
+    place = {key: i for i, key in enumerate(_keys(sample))}
+    found = np.array([place.get(key, -1) for key in _keys(frame)], np.int64)
+    values = np.full((len(found), sample.times.size), np.nan)
+    values[found >= 0] = sample.values[found[found >= 0]]
+    return values
 
 
 def _keys(frame: MetricFrame) -> list[tuple[str, str, str]]:

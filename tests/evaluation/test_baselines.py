@@ -91,12 +91,19 @@ def test_the_split_is_the_onset_else_the_alert_else_the_window():
     assert split_time(late) == 5 * SECOND
 
 
-def test_without_healthy_samples_the_profile_s_are_used():
+def test_without_healthy_samples_of_its_own_a_case_is_compared_with_the_profile_s():
     history = frame({"up": NORMAL, "calm": NORMAL, "gone": NORMAL}, range(5))
     health = HealthProfile(metrics=MetricHealth(sample=history))
     case = case_of({name: SERIES[name] for name in ("up", "calm", "down")}, onset=1, health=health)
     case = replace(case, incident=replace(case.incident, window=Window(start=1 * SECOND, end=9 * SECOND)))
     assert baro(case) == pytest.approx({"up": 3.0, "calm": 1.0})
+
+
+def test_baselines_get_all_the_healthy_time_that_the_engine_gets():
+    # own samples 1 to 5 alone have median 3 and IQR 2; with 11 to 15 they have median 8 and IQR 9.5
+    health = HealthProfile(metrics=MetricHealth(sample=frame({"up": [11, 12, 13, 14, 15]}, range(5))))
+    case = case_of({"up": [*NORMAL, 3, 27, 3], "calm": SERIES["calm"]}, health=health)
+    assert baro(case) == pytest.approx({"up": (27 - 8) / 9.5, "calm": 0.5})
 
 
 @pytest.mark.parametrize("name", sorted(BASELINES))
