@@ -39,7 +39,7 @@ def innocent(
 ) -> tuple[Change, ...]:
     """One to four changes elsewhere: one near the onset, the others in the hour around it.
 
-    Deployments restart the replicas that they reach: a sample may be missing.
+    Deployments replace the replicas that they reach: a sample may be missing.
     """
     kinds = ("gateway", "frontend", "service", "consumer")
     services = sorted({s for s, k in zip(world.services, world.kinds, strict=True) if k in kinds and s not in avoid})
@@ -57,7 +57,7 @@ def innocent(
             column = int(np.searchsorted(times, time, side="right")) - 1
             for replica in (i for i, name in enumerate(world.services) if name == service):
                 if rng.random() < 0.4:
-                    effects.down[replica, column] = 1.0
+                    effects.hidden[replica, column] = 1.0
     return tuple(made)
 
 

@@ -29,6 +29,7 @@ class Effects:
         cpu: utilisation added; ``memory``, ``disk``, ``network``, ``threads``: factors.
         pool: share of the connections used, added.
         down: 1 where a component does not run (no telemetry of its own).
+        hidden: 1 where a component runs and is not measured, as when a deployment replaces it.
         refused: probability that a call into a component fails before it arrives.
         delay: seconds added on the wire; ``loss`` probability that a call is lost there; ``calls`` a factor.
         load: factor on the traffic of users, shape (time,).
@@ -44,6 +45,7 @@ class Effects:
     threads: Array
     pool: Array
     down: Array
+    hidden: Array
     refused: Array
     delay: Array
     loss: Array

@@ -16,7 +16,7 @@ from rca.simulator.faults import Fault, Note, Scene, inject
 from rca.simulator.logs import write_logs
 from rca.simulator.metrics import measure
 from rca.simulator.requests import sample_requests
-from rca.simulator.scenario import CHANGES, FAULT, HISTORY, NO_FAULT, NOISE, TRACES, WEATHER, Scenario
+from rca.simulator.scenario import CHANGES, FAULT, HISTORY, NO_FAULT, NOISE, TRACES, WEATHER, WORLD, Scenario
 from rca.simulator.sites import Sites
 from rca.simulator.spans import name_requests, to_spans
 from rca.simulator.world import World, build_world
@@ -225,7 +225,16 @@ def _observe(
     stream: tuple[int, ...],
 ) -> Telemetry:
     pairs = scenario.metrics_only or scenario.stream(NOISE, 9).random() < 0.5
-    metrics = measure(scenario.stream(*stream), world, state, effects, times, step=scenario.step, pairs=bool(pairs))
+    metrics = measure(
+        scenario.stream(*stream),
+        scenario.stream(WORLD, scenario.components, 1),
+        world,
+        state,
+        effects,
+        times,
+        step=scenario.step,
+        pairs=bool(pairs),
+    )
     logs, spans = LogBatch.empty(), SpanBatch.empty()
     if not scenario.metrics_only and traced.end > traced.start:
         rng = scenario.stream(*stream, TRACES)

@@ -37,6 +37,7 @@ class _Block:
 
 def measure(
     rng: np.random.Generator,
+    levels: np.random.Generator,
     world: World,
     state: State,
     effects: Effects,
@@ -45,10 +46,14 @@ def measure(
     step: float,
     pairs: bool,
 ) -> MetricFrame:
-    """All metrics at ``times``; ``step`` in seconds; ``pairs``: calls between two components too."""
-    meter = _Meter(rng=rng, world=world, state=state, effects=effects, step=step)
+    """All metrics at ``times``.
+
+    ``rng`` is for noise; ``levels`` for what is constant about a component and has to be the same in every
+    measurement of a shop; ``step`` in seconds; ``pairs``: calls between two components too.
+    """
+    meter = _Meter(rng=rng, levels=levels, world=world, state=state, effects=effects, step=step)
     blocks = [*meter.requests(), *meter.resources(), *meter.connections(), *meter.queues(), *meter.hosts()]
-    blocks = [_with_gaps(rng, block, state) for block in blocks]
+    blocks = [_with_gaps(rng, block, np.maximum(state.down, effects.hidden)) for block in blocks]
     if pairs:
         blocks += meter.pairs()
     metrics = tuple(sorted({block.metric for block in blocks}))
@@ -64,8 +69,8 @@ def measure(
     )
 
 
-def _with_gaps(rng: np.random.Generator, block: _Block, state: State) -> _Block:
-    gaps = (rng.random(block.values.shape) < _MISSING) | (state.down[block.component] >= 0.5)
+def _with_gaps(rng: np.random.Generator, block: _Block, silent: Array) -> _Block:
+    gaps = (rng.random(block.values.shape) < _MISSING) | (silent[block.component] >= 0.5)
     values = np.where(gaps, np.nan, block.values)
     return _Block(metric=block.metric, component=block.component, peer=block.peer, values=values)
 
@@ -73,6 +78,7 @@ def _with_gaps(rng: np.random.Generator, block: _Block, state: State) -> _Block:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Meter:
     rng: np.random.Generator
+    levels: np.random.Generator
     world: World
     state: State
     effects: Effects
@@ -104,7 +110,7 @@ class _Meter:
         ]
 
     def resources(self) -> list[_Block]:
-        world, state, effects, rng = self.world, self.state, self.effects, self.rng
+        world, state, effects, rng, levels = self.world, self.state, self.effects, self.rng, self.levels
         rows = world.of_kind("gateway", "frontend", "service", "consumer", "database", "cache", "queue")
         columns = state.rate.shape[1]
 
@@ -115,13 +121,13 @@ class _Meter:
         spikes = 1.0 + (rng.random((len(rows), columns)) < 0.006) * rng.uniform(0.3, 1.5, (len(rows), columns))
         cpu = np.clip(state.busy[rows] * noise(0.07, 0.5) * spikes, 0.001, 1.0)
         sawtooth = (
-            np.arange(columns)[None, :] / rng.uniform(15, 60, (len(rows), 1)) + rng.random((len(rows), 1))
+            np.arange(columns)[None, :] / levels.uniform(15, 60, (len(rows), 1)) + rng.random((len(rows), 1))
         ) % 1.0
         memory = world.memory[rows][:, None] * (1.0 + 0.08 * sawtooth + 0.05 * load) * effects.memory[rows]
-        payload = 2.0 ** rng.uniform(9.0, 14.0, (len(rows), 1))
+        payload = 2.0 ** levels.uniform(9.0, 14.0, (len(rows), 1))
         waiting = state.rate[rows] * state.latency[rows]  # Little's law
-        threads = (rng.integers(8, 60, (len(rows), 1)) + waiting) * effects.threads[rows] * noise(0.02, 0.5)
-        disk = 2.0 ** rng.uniform(12.0, 20.0, (len(rows), 1)) * (0.4 + 0.6 * load) * effects.disk[rows]
+        threads = (levels.integers(8, 60, (len(rows), 1)) + waiting) * effects.threads[rows] * noise(0.02, 0.5)
+        disk = 2.0 ** levels.uniform(12.0, 20.0, (len(rows), 1)) * (0.4 + 0.6 * load) * effects.disk[rows]
         restarts = np.cumsum(np.diff(state.down[rows] >= 0.5, axis=1, prepend=False) & (state.down[rows] < 0.5), axis=1)
         return [
             self._block("container_cpu_utilization_ratio", rows, cpu),
@@ -137,7 +143,7 @@ class _Meter:
         ]
 
     def connections(self) -> list[_Block]:
-        world, state, rng = self.world, self.state, self.rng
+        world, state, rng, levels = self.world, self.state, self.rng, self.levels
         stores = world.of_kind("database")
         edges = np.flatnonzero(np.isin(world.callee, stores))
         busy = (
@@ -149,16 +155,20 @@ class _Meter:
         np.add.at(client, world.caller[edges], busy)
         np.add.at(server, world.callee[edges], busy)
         users = np.unique(world.caller[edges]).astype(np.int32)
-        idle = rng.integers(2, 6, (len(users), 1))
+        idle = levels.integers(2, 6, (len(users), 1))
         used = (
             client[users] * rng.uniform(0.9, 1.1, client[users].shape) + idle + 1.05 * _POOL * self.effects.pool[users]
         )
-        limits = 2.0 ** np.ceil(np.log2(4.0 * server[stores].mean(axis=1, keepdims=True) + 60.0))
+        usual = (
+            world.rate[world.caller[edges]] * world.calls[edges] * (world.own[world.callee[edges]] + world.net[edges])
+        )
+        planned = np.bincount(world.callee[edges], weights=usual, minlength=len(world.names))[stores]
+        limits = 2.0 ** np.ceil(np.log2(4.0 * planned[:, None] + 60.0))  # a round number with room
         held = np.zeros_like(state.rate)
         np.add.at(held, world.callee[edges], _POOL * self.effects.pool[world.caller[edges]])
         taken = (
             server[stores] * rng.uniform(0.9, 1.1, server[stores].shape)
-            + rng.integers(8, 25, (len(stores), 1))
+            + levels.integers(8, 25, (len(stores), 1))
             + held[stores]
         )
         columns = state.rate.shape[1]
@@ -201,7 +211,8 @@ class _Meter:
         carried = np.maximum(np.bincount(world.host[placed], minlength=len(world.names)), 1)[hosts][:, None]
         noise = np.exp(0.06 * smooth_noise(rng, len(hosts), state.rate.shape[1], 0.5))
         cpu = np.clip((0.08 + 0.9 * total[hosts] / carried + effects.cpu[hosts]) * noise, 0.01, 1.0)
-        capacity = np.maximum(memory[hosts].mean(axis=1, keepdims=True) * 1.9, 2.0**30)
+        planned = np.bincount(world.host[placed], weights=world.memory[placed], minlength=len(world.names))[hosts]
+        capacity = np.maximum(2.1 * planned[:, None], 2.0**30)
         share = np.clip((0.1 + memory[hosts] / capacity) * np.exp(0.01 * rng.normal(size=noise.shape)), 0.0, 1.0)
         return [
             self._block("node_cpu_utilization_ratio", hosts, cpu),

@@ -128,6 +128,20 @@ def test_history_is_of_the_same_shop_and_ends_where_the_baseline_starts() -> Non
     assert len(history.spans) and len(history.logs)
 
 
+def test_history_has_the_levels_of_the_incidents_baseline() -> None:
+    case, _ = simulate(seed=6, components=40, fault="cpu", metrics_only=True)
+    history = simulate_history(seed=6, days=1.0, components=40, metrics_only=True).metrics
+    frame = case.telemetry.metrics
+    assert case.incident.baseline is not None
+    before = frame.slice(case.incident.baseline).values
+    for metric in ("container_disk_io_bytes_per_second", "process_threads", "container_memory_working_set_bytes"):
+        series = frame.metric == frame.metrics.index(metric)
+        ratio = np.nanmedian(before[series], axis=1) / np.nanmedian(history.values[series], axis=1)
+        assert (ratio > 0.5).all() and (ratio < 2.0).all(), metric
+    limits = frame.metric == frame.metrics.index("db_connections_limit")
+    np.testing.assert_array_equal(np.nanmax(before[limits], axis=1), np.nanmax(history.values[limits], axis=1))
+
+
 def test_ten_to_five_thousand_components_are_counted_exactly() -> None:
     for count in (10, 11, 15, 33, 700):
         case, _ = simulate(seed=2, components=count, metrics_only=True)
