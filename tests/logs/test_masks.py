@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rca.errors import RuleError
@@ -13,6 +13,7 @@ from rca.logs.masks import load_masks, parse_masks
 from rca.logs.patterns import is_digit_blind, is_word_local
 from rca.telemetry import ERROR, FATAL, INFO, UNKNOWN, WARN
 
+EXAMPLES = settings(max_examples=60, deadline=None)
 MASK = {"name": "n", "pattern": "[0-9]+", "replacement": "<NUM>"}
 ALPHABET = "abcf019-.:x_/ \t[]{}=<>'\"T,Z"
 
@@ -21,6 +22,7 @@ def test_a_shipped_mask_is_never_kept_from_a_line_that_it_matches() -> None:
     masks = load_masks()
     plain = [(re.compile(m.pattern), m.replacement) for m in masks.masks]
 
+    @settings(EXAMPLES)
     @given(st.text(ALPHABET, max_size=60))
     def check(text: str) -> None:
         expected = text
@@ -36,6 +38,7 @@ def test_lines_that_differ_in_digits_alone_are_masked_alike_and_word_by_word() -
     assert masks.digit_blind
     assert masks.word_local
 
+    @settings(EXAMPLES)
     @given(st.text(ALPHABET, max_size=60))
     def check(text: str) -> None:
         masked = masks.mask(text)

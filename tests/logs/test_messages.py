@@ -6,11 +6,13 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rca.logs.messages import unwrap, unwrap_batch
 from rca.telemetry import DEBUG, ERROR, FATAL, INFO, UNKNOWN, WARN, LogBatch, texts
+
+EXAMPLES = settings(max_examples=60, deadline=None)
 
 
 def docker(text: str) -> str:
@@ -38,6 +40,7 @@ def test_an_envelope_gives_its_message_and_level(raw: str, text: str, level: int
     assert unwrap(raw) == (text, level)
 
 
+@settings(EXAMPLES)
 @given(
     st.text()
     | st.recursive(
