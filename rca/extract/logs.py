@@ -81,6 +81,8 @@ class _Finder:
     Attributes:
         observation: lines after the first candidate onset, in order of time.
         codes: the template of each, shape (lines,).
+        replaced: components whose service has a replica now that health did not know: that they are
+            silent is no wonder.
         borrowed: components without a baseline of their own or of a replica's: only warnings and errors count.
         only_errors: whether the baseline is too thin for anything else.
     """
@@ -88,6 +90,7 @@ class _Finder:
     context: Context
     observation: Observation
     codes: npt.NDArray[np.int32]
+    replaced: frozenset[str]
     borrowed: frozenset[str]
     only_errors: bool
 
@@ -96,7 +99,7 @@ class _Finder:
         logs = unwrap_batch(context.case.telemetry.logs.take(inside))
         order = canonical_order(logs)
         logs, codes = logs.take(order), context.template_of[inside][order]
-        health, borrowed = _with_baselines(health, logs, context)
+        health, replaced, borrowed = _with_baselines(health, logs, context)
         number = np.array([health.index.get(name, -1) for name in logs.components] or [0], np.int32)[logs.component]
         known = number >= 0
         logs = replace(logs.take(known), components=health.components, component=number[known])
@@ -111,6 +114,7 @@ class _Finder:
             context=context,
             observation=observation,
             codes=codes[known],
+            replaced=replaced,
             borrowed=borrowed,
             only_errors=only_errors,
         )
@@ -204,6 +208,8 @@ class _Finder:
             component = int(rates.component[key])
             if wording.lines <= SILENT_SHARE * wording.expected and self._may_speak(component, INFO):
                 silent.add(component)
+                if wording.component in self.replaced:
+                    continue
                 fewer = np.maximum(-rates.likelihood[key], 0.0)
                 events.append(make_event("log.silence", wording, fewer, RATE, "down", 0.6))
         return frozenset(silent), events
@@ -285,8 +291,10 @@ class _Finder:
         )
 
 
-def _with_baselines(health: LogHealth, logs: LogBatch, context: Context) -> tuple[LogHealth, frozenset[str]]:
-    """A baseline that knows every component that may speak, and those that borrowed it from all others.
+def _with_baselines(
+    health: LogHealth, logs: LogBatch, context: Context
+) -> tuple[LogHealth, frozenset[str], frozenset[str]]:
+    """A baseline that knows every component that may speak; who was replaced; who borrowed it from all others.
 
     A pod that health does not know is held against the other replicas of its service; what has
     none, against everybody, and only if it warns.
@@ -297,14 +305,16 @@ def _with_baselines(health: LogHealth, logs: LogBatch, context: Context) -> tupl
         replicas[service(name)].append(name)
     failing = {logs.components[code] for code in np.unique(logs.component[logs.level >= WARN])}
     lenders: dict[str, tuple[str, ...]] = {}
+    replaced: set[str] = set()
     borrowed: set[str] = set()
     for name in sorted({logs.components[code] for code in np.unique(logs.component)} - set(health.components)):
         if service(name) in replicas:
             lenders[name] = tuple(replicas[service(name)])
+            replaced.update(lenders[name])
         elif name in failing:
             lenders[name] = health.components
             borrowed.add(name)
-    return (health.lend(lenders) if lenders else health), frozenset(borrowed)
+    return (health.lend(lenders) if lenders else health), frozenset(replaced), frozenset(borrowed)
 
 
 def _first_rows(keys: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
