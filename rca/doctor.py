@@ -16,7 +16,7 @@ from rca.sampling import align
 from rca.telemetry import SPAN_CONSUMER, MetricFrame, SpanBatch, Telemetry
 from rca.topology import Topology
 from rca.topology_spans import topology_from_spans
-from rca.tracing import find_parents
+from rca.spans import find_parents
 from rca.types import MINUTE, SECOND, Case, Window, to_text
 
 Severity = Literal["error", "warning", "note"]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from rca.telemetry import NO_PEER, SPAN_CONSUMER, SPAN_PRODUCER, SpanBatch
 from rca.topology import Topology
-from rca.tracing import find_spans
+from rca.spans import find_spans
 
 # Product names as OpenTelemetry's db.system.name and messaging.system list them, and what clouds call theirs.
 _NAMES = (

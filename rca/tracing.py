@@ -13,66 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from rca.telemetry import NO_PEER, LogBatch, SpanBatch
+from rca.calls import SEPARATOR, CallTable, cut_calls
+from rca.spans import WITHIN, drop_repeated, find_parents, find_spans, join_names
+from rca.telemetry import NO_PEER, LogBatch, SpanBatch, encode
 
 ENTRY, SPAN, CALL, LOG, LAST = "entry", "span", "call", "log", "last call"
-SEPARATOR = "\x1f"
-# Between component and operation in a request type: a character that neither contains.
-WITHIN = "\x1e"
 
 Rows = npt.NDArray[np.int64]
-
-
-def component_of(request_type: str) -> str:
-    """The component of a request type or call target."""
-    return request_type.split(WITHIN, 1)[0]
-
-
-def readable(name: str) -> str:
-    """A request type or call target for people: ``cart /get``."""
-    return name.replace(WITHIN, " ")
-
-
-def find_parents(spans: SpanBatch) -> Rows:
-    """The row of each span's parent, -1 where it has none or it was not seen; shape (spans,).
-
-    A span without a parent that is linked to another (a message's consumer to its producer) has the
-    linked one as its parent. Of spans sent twice the first counts.
-    """
-    rows = find_spans(spans, spans.trace, spans.parent)
-    linked = (rows < 0) & (spans.link_span != "")
-    if linked.any():
-        rows[linked] = find_spans(spans, spans.link_trace[linked], spans.link_span[linked])
-    own = np.arange(len(spans))
-    return np.where(rows == own, -1, rows)
-
-
-def find_spans(spans: SpanBatch, trace: npt.NDArray[Any], span: npt.NDArray[Any]) -> Rows:
-    """The row of the span with each (trace, span) id, -1 where there is none; shape (ids,)."""
-    import pandas as pd
-
-    size = len(spans)
-    if size == 0 or len(trace) == 0:
-        return np.full(len(trace), -1, np.int64)
-    traces, _ = pd.factorize(np.concatenate([spans.trace, trace]))
-    ids, distinct = pd.factorize(np.concatenate([spans.span, span]))
-    key = traces.astype(np.int64) * (len(distinct) + 1) + ids
-    known, wanted = key[:size], key[size:]
-    order = np.argsort(known, kind="stable")
-    place = np.searchsorted(known[order], wanted)
-    found = np.minimum(place, size - 1)
-    hit = (known[order[found]] == wanted) & (span != "")
-    return np.where(hit, order[found], -1)
-
-
-def drop_repeated(spans: SpanBatch) -> SpanBatch:
-    """The spans without those that were sent twice (the first of an id stays), in order of start."""
-    import pandas as pd
-
-    repeated = pd.DataFrame({"t": spans.trace, "s": spans.span}).duplicated().to_numpy() & (spans.span != "")
-    kept = spans.take(~repeated) if repeated.any() else spans
-    order = np.lexsort((kept.span, kept.trace, kept.start))
-    return kept.take(order)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +34,10 @@ class RequestTable:
         covered: whether the request's trace has any log line (else its log items are unknown).
         items: keys ``type␟what␟name``: what happens in requests of one type (component and entry
             operation): its entry, own spans, calls, log templates, and the last call of all.
-        occurs: bool CSR, shape (requests, items).
-        calls: the calls between requests.
+        occurs: float64 CSR of ones, shape (requests, items).
+        own_time: ns of each request that no call of it accounts for, shape (requests,).
+        types: what ``type_of`` refers to: ``component operation``; type_of: int32, shape (requests,).
+        calls: the calls between components.
     """
 
     components: tuple[str, ...]
@@ -99,6 +48,9 @@ class RequestTable:
     covered: npt.NDArray[np.bool_]
     items: tuple[str, ...]
     occurs: sparse.csr_array
+    own_time: Rows
+    types: tuple[str, ...]
+    type_of: npt.NDArray[np.int32]
     calls: CallTable
 
     def __len__(self) -> int:
@@ -117,6 +69,8 @@ class RequestTable:
             end=self.end[mask],
             parent=new[self.parent[mask]],
             covered=self.covered[mask],
+            own_time=self.own_time[mask],
+            type_of=self.type_of[mask],
             occurs=self.occurs[np.flatnonzero(mask)],
         )
 
@@ -132,30 +86,16 @@ class RequestTable:
         return marked
 
 
-@dataclass(frozen=True, kw_only=True)
-class CallTable:
-    """Calls between components, seen from both ends; each column has shape (calls,).
-
-    ``edge`` int32 code into ``edges`` (``caller␟operation␟callee␟operation``); ``gap`` the client
-    span less the server span in ns (the network; clock skew cancels); ``failed`` whether the
-    callee's span is an error.
-    """
-
-    edges: tuple[str, ...]
-    edge: npt.NDArray[np.int32]
-    start: Rows
-    gap: Rows
-    duration: Rows
-    failed: npt.NDArray[np.bool_]
-
-
-def cut_requests(spans: SpanBatch, logs: LogBatch, templates: npt.NDArray[Any]) -> RequestTable:
+def cut_requests(
+    spans: SpanBatch, logs: LogBatch, templates: npt.NDArray[Any], known_edges: tuple[str, ...] = ()
+) -> RequestTable:
     """Requests of spans and the log lines joined to them.
 
     Args:
         spans: spans in any order.
         logs: log lines; those without a known span belong to no request.
         templates: the template of each line, object array of str, shape (lines,).
+        known_edges: edges of other tables: they tell whom a client span called whose server's span is missing.
     """
     spans = drop_repeated(spans)
     parent_row = find_parents(spans)
@@ -166,7 +106,7 @@ def cut_requests(spans: SpanBatch, logs: LogBatch, templates: npt.NDArray[Any]) 
     request = number[top_row]
     above = number[top_row[parent_row[tops]]] if len(tops) else np.zeros(0, np.int64)
     parent = np.where(parent_row[tops] >= 0, above, -1)
-    types = _join(spans, tops)
+    types = join_names(spans, tops)
     rows, names = _items(spans, parent_row, tops, request, parent, types, logs, templates)
     item_keys, items = _item_codes(rows, names, types)
     occurs = sparse.csr_array(
@@ -175,6 +115,7 @@ def cut_requests(spans: SpanBatch, logs: LogBatch, templates: npt.NDArray[Any]) 
     occurs.sum_duplicates()
     occurs.data[:] = 1.0
     start = spans.start[tops]
+    type_names, type_of = encode(types) if len(types) else ((), np.zeros(0, np.int32))
     return RequestTable(
         components=spans.components,
         component=spans.component[tops],
@@ -186,7 +127,10 @@ def cut_requests(spans: SpanBatch, logs: LogBatch, templates: npt.NDArray[Any]) 
         else np.zeros(len(tops), bool),
         items=items,
         occurs=occurs,
-        calls=_calls(spans, parent_row, tops),
+        own_time=_own_time(spans, parent_row, tops, request),
+        types=type_names,
+        type_of=type_of,
+        calls=cut_calls(spans, parent_row, tops, known_edges),
     )
 
 
@@ -203,19 +147,6 @@ def _entry_rows(spans: SpanBatch, parent_row: Rows) -> Rows:
         up = further
     cyclic = up[up] != up
     return np.where(cyclic, own, up)
-
-
-def _join(spans: SpanBatch, rows: Rows) -> npt.NDArray[Any]:
-    component = np.array(spans.components, dtype=object)
-    operation = np.array(spans.operations, dtype=object)
-    if not len(rows):
-        return np.zeros(0, object)
-    pair = spans.component[rows].astype(np.int64) * max(len(spans.operations), 1) + spans.operation[rows]
-    distinct, code = np.unique(pair, return_inverse=True)
-    width = max(len(spans.operations), 1)
-    names = np.empty(len(distinct), object)
-    names[:] = [f"{component[p // width]}{WITHIN}{operation[p % width]}" for p in distinct]
-    return names[code]
 
 
 def _items(
@@ -293,26 +224,14 @@ def _item_codes(
     return code.astype(np.int64), items
 
 
-def _calls(spans: SpanBatch, parent_row: Rows, tops: Rows) -> CallTable:
+def _own_time(spans: SpanBatch, parent_row: Rows, tops: Rows, request: Rows) -> Rows:
+    """Duration of each request less that of its calls; calls side by side cannot make it negative."""
     called = tops[parent_row[tops] >= 0]
     above = parent_row[called]
-    callers, callees = _join(spans, above), _join(spans, called)
-    import pandas as pd
-
-    pair = pd.factorize(callers)[0].astype(np.int64) * (len(called) + 1) + pd.factorize(callees)[0]
-    _, first, code = np.unique(pair, return_index=True, return_inverse=True)
-    names = [f"{callers[i]}{SEPARATOR}{callees[i]}" for i in first]
-    order = np.argsort(np.array(names, dtype=object).astype(str), kind="stable") if names else np.zeros(0, np.int64)
-    rank = np.empty(len(names), np.int64)
-    rank[order] = np.arange(len(names))
-    # A consumer of a message works after its producer has finished: there is no gap to speak of.
-    linked = (spans.link_span[called] != "") & (spans.parent[called] == "")
-    called, above, code = called[~linked], above[~linked], code[~linked]
-    return CallTable(
-        edges=tuple(names[i] for i in order),
-        edge=rank[code].astype(np.int32) if names else np.zeros(0, np.int32),
-        start=spans.start[above],
-        gap=spans.duration[above] - spans.duration[called],
-        duration=spans.duration[called],
-        failed=spans.status[called] == 2,
-    )
+    # The calling span stands for the call; where the entry span itself is the caller, the callee's does.
+    is_entry = above == tops[request[above]]
+    outward = np.flatnonzero((spans.peer != NO_PEER) & ~_has_foreign_child(spans, parent_row))
+    rows = np.concatenate([np.unique(above[~is_entry]), outward])
+    spent = np.bincount(request[rows], spans.duration[rows], len(tops))
+    spent += np.bincount(request[above[is_entry]], spans.duration[called[is_entry]], len(tops))
+    return np.maximum(spans.duration[tops] - spent, 0).astype(np.int64)

@@ -12,7 +12,9 @@ from rca.extract.context import Context
 from rca.extract.edge_metrics import extract_silence, pair_samples
 from rca.extract.failing import extract_failing
 from rca.extract.logs import extract_logs
+from rca.extract.lost_calls import extract_lost_calls
 from rca.extract.network import extract_network
+from rca.extract.own_time import extract_own_time
 from rca.extract.requests import extract_requests
 from rca.extract.saturation import extract_saturation
 from rca.stages import Stages
@@ -23,12 +25,18 @@ Extractor = Callable[[Context], list[Event]]
 
 def _network(context: Context) -> list[Event]:
     samples = pair_samples(context)
-    return [*extract_silence(context, samples), *extract_network(context, context.requests.calls, samples)]
+    calls = context.requests.calls
+    return [
+        *extract_silence(context, samples),
+        *extract_network(context, calls, samples),
+        *extract_lost_calls(context, calls),
+    ]
 
 
 EXTRACTORS: tuple[tuple[str, Extractor], ...] = (
     ("requests", lambda context: extract_requests(context, context.requests)),
     ("network", _network),
+    ("own time", lambda context: extract_own_time(context, context.requests)),
     ("saturation", lambda context: extract_saturation(context, context.requests)),
     ("amounts", extract_amounts),
     ("failing", extract_failing),

@@ -66,7 +66,8 @@ class Context:
         """The case's requests, with the log lines joined to them."""
         names: Texts = texts(self.templates)
         of_line = names[self.template_of] if len(self.template_of) else texts([])
-        return cut_requests(self.case.telemetry.spans, self.case.telemetry.logs, of_line)
+        known = () if self.health.edges is None else self.health.edges.edges
+        return cut_requests(self.case.telemetry.spans, self.case.telemetry.logs, of_line, known)
 
     @cached_property
     def span(self) -> Window:

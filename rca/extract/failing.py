@@ -3,7 +3,8 @@
 Three signs and an excuse: its own metrics deviate before those of others; its spans fail with no
 failing span below them (work cancelled by a caller counts for nobody); it is what alerted. Demand
 that rose together with a caller's is the caller's doing. None of it is explainable by a callee: order
-already says who came first, and error spans already end at the deepest.
+already says who came first, and error spans already end at the deepest. The excuse is not weak: slowness under
+a caller's demand is the caller's, however clearly it is measured.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from rca.extract.context import Context
 from rca.extract.meaning import classify, kind_of
 from rca.kinds import load_kinds
 from rca.telemetry import SpanBatch
-from rca.tracing import find_parents
+from rca.spans import find_parents
 from rca.types import MINUTE, SECOND, Direction, Event, Evidence, to_text
 
 # A component that deviates this many samples after the first one has half the blame of being first.
@@ -25,8 +26,8 @@ ORDER_SCALE = 5.0
 ERROR_SPAN = 0.4
 # What the alerting component gets: little, because alerts fire where users feel it.
 ALERTING = 0.3
-# Demand that grew by this factor, here and at a caller, explains what follows from load.
-DEMAND_FACTOR, DEMAND_EXCUSE = 2.0, -0.5
+# Demand that grew by this factor, here and at a caller, explains what follows from load, however clear it is.
+DEMAND_FACTOR, DEMAND_EXCUSE = 2.0, -1.0
 # Counts per request and of failures are no demand.
 NO_DEMAND = ("per_request", "per_call", "_queue", "queue_")
 FAILED = 2
@@ -223,7 +224,7 @@ def _demand_event(context: Context, abnormal: AbnormalSeries, component: str, fa
         end=max(start, context.case.incident.window.end),
         severity=float(1 - 1 / factor),
         direction="up",
-        evidence=Evidence(sentence=sentence, group="demand", blame=DEMAND_EXCUSE, weak=True),
+        evidence=Evidence(sentence=sentence, group="demand", blame=DEMAND_EXCUSE),
     )
 
 

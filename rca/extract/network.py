@@ -2,31 +2,29 @@
 
 Only the calls *into* a delayed component are slow; its own calls out stay normal. So the event is
 raised on the component called, by the likelihood of slow calls into it (Nezha's delays: both
-directions together find .62 of them, the calls into it all).
+directions together find .62 of them, the calls into it all). Where the callee is not instrumented,
+the call tells of callee and network together.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rca.calls import SEPARATOR, CallTable
 from rca.extract.context import Context
 from rca.extract.edge_metrics import EdgeSamples
+from rca.extract.slowness import HEALTHY_SHARE, IF_NORMAL, IF_SLOW, slow_ratios
 from rca.health.edges import EdgeHealth
 from rca.likelihood import saturate
-from rca.tracing import SEPARATOR, CallTable, component_of
+from rca.spans import component_of
 from rca.types import Event, Evidence
 
 Array = npt.NDArray[Any]
 
-# A slow edge has 60 % of its calls beyond the healthy limit, which health passes in 5 %.
-SLOW_SHARE, HEALTHY_SHARE = 0.6, 0.05
-IF_SLOW = float(np.log10(SLOW_SHARE / HEALTHY_SHARE))
-IF_NORMAL = float(np.log10((1 - SLOW_SHARE) / (1 - HEALTHY_SHARE)))
-# No edge counts for more than 30 calls: they are not independent.
-MOST_CALLS = 30
 # A sample of a latency metric that is taken at both ends stands for five calls.
 CALLS_PER_SAMPLE = 5
 # Slow calls out of a component speak less clearly: its callee may be the delayed one.
@@ -34,8 +32,23 @@ OUTWARD = 0.7
 SCALE = 10.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ledger:
+    """Sums per component and candidate: log10 ratios into and out of it, slow and judged calls into it."""
+
+    into: Array
+    out_of: Array
+    slow: Array
+    seen: Array
+
+    @classmethod
+    def empty(cls, components: int, candidates: int) -> _Ledger:
+        shape = (components, candidates)
+        return cls(into=np.zeros(shape), out_of=np.zeros(shape), slow=np.zeros(shape), seen=np.zeros(shape))
+
+
 def extract_network(context: Context, calls: CallTable, samples: EdgeSamples) -> list[Event]:
-    """Events ``network.slow`` on components whose callers wait longer than they work.
+    """Events ``network.slow`` (``self_time.up`` where the callee is not instrumented) on components called.
 
     Args:
         context: the analysis.
@@ -44,87 +57,75 @@ def extract_network(context: Context, calls: CallTable, samples: EdgeSamples) ->
     """
     names = list(context.components)
     place = {name: i for i, name in enumerate(names)}
-    shape = (len(names), len(context.onsets))
-    into, out_of = np.zeros(shape), np.zeros(shape)
-    slow, seen = np.zeros(shape), np.zeros(shape)
+    network, whole = (_Ledger.empty(len(names), len(context.onsets)) for _ in range(2))
     if context.health.edges is not None:
-        _add_calls(context, calls, context.health.edges, place, (into, out_of, slow, seen))
-    _add_samples(context, samples, place, (into, out_of, slow, seen))
+        _add_calls(context, calls, calls.timed & calls.seen, context.health.edges, place, network)
+        _add_calls(context, calls, calls.timed & ~calls.seen, context.health.edges, place, whole)
+    _add_samples(context, samples, place, network)
+    return [*_events(context, names, network, "network.slow"), *_events(context, names, whole, "self_time.up")]
+
+
+def _events(context: Context, names: list[str], ledger: _Ledger, kind: str) -> list[Event]:
+    into, out_of = ledger.into, ledger.out_of
     ratio = np.maximum(np.maximum(np.maximum(into, OUTWARD * out_of), into + out_of), 0.0)
+    if kind == "self_time.up":
+        ratio = np.maximum(into, 0.0)
     blame = saturate(ratio, SCALE).mean(axis=1)
     events = []
     for at in np.flatnonzero(ratio.max(axis=1, initial=0.0) > 1.0):
         candidate = int(np.argmax(ratio[at]))
-        outward = into[at, candidate] < OUTWARD * out_of[at, candidate]
-        events.append(_event(context, names[at], candidate, blame[at], ratio[at, candidate], slow, seen, at, outward))
+        events.append(
+            Event(
+                id=f"{kind}:{names[at]}:calls",
+                component=names[at],
+                kind=kind,
+                name="client span less server span" if kind == "network.slow" else "calls into it",
+                start=int(context.onsets[candidate]),
+                end=int(context.ends[candidate]),
+                severity=float(blame[at]),
+                direction="up",
+                evidence=Evidence(
+                    sentence=_sentence(names[at], ledger, at, candidate, kind),
+                    group="network",
+                    blame=float(blame[at]),
+                    likelihood=float(ratio[at, candidate]),
+                ),
+            )
+        )
     return events
 
 
-def _event(
-    context: Context,
-    name: str,
-    candidate: int,
-    blame: float,
-    ratio: float,
-    slow: Array,
-    seen: Array,
-    at: int,
-    outward: bool,
-) -> Event:
-    share = slow[at, candidate] / max(seen[at, candidate], 1)
-    sentence = (
-        f"calls out of {name} wait longer than in health while the callees work as usual"
-        if outward
-        else f"{share:.0%} of {seen[at, candidate]:.0f} calls into {name} spent longer on the way than health allows "
-        f"(healthy: {HEALTHY_SHARE:.0%})"
-    )
-    return Event(
-        id=f"network.slow:{name}",
-        component=name,
-        kind="network.slow",
-        name="client span less server span",
-        start=int(context.onsets[candidate]),
-        end=int(context.ends[candidate]),
-        severity=float(blame),
-        direction="up",
-        evidence=Evidence(sentence=sentence, group="network", blame=float(blame), likelihood=float(ratio)),
-    )
+def _sentence(name: str, ledger: _Ledger, at: int, candidate: int, kind: str) -> str:
+    share = ledger.slow[at, candidate] / max(ledger.seen[at, candidate], 1)
+    calls = f"{share:.0%} of {ledger.seen[at, candidate]:.0f} calls into {name}"
+    if kind == "self_time.up":
+        return f"{calls} took longer than health allows, as its callers see it (healthy: {HEALTHY_SHARE:.0%})"
+    if ledger.into[at, candidate] < OUTWARD * ledger.out_of[at, candidate]:
+        return f"calls out of {name} wait longer than in health while the callees work as usual"
+    return f"{calls} spent longer on the way than health allows (healthy: {HEALTHY_SHARE:.0%})"
 
 
 def _add_calls(
-    context: Context,
-    calls: CallTable,
-    health: EdgeHealth,
-    place: dict[str, int],
-    into: tuple[Array, Array, Array, Array],
+    context: Context, calls: CallTable, chosen: Array, health: EdgeHealth, place: dict[str, int], ledger: _Ledger
 ) -> None:
-    position = {edge: i for i, edge in enumerate(health.edges)}
-    known = np.array([position.get(edge, -1) for edge in calls.edges] or [-1], np.int64)
-    of_health = known[calls.edge] if len(calls.edge) else np.zeros(0, np.int64)
-    limit = np.append(health.limit, np.nan)[of_health]
-    usable = ~np.isnan(limit)
-    edge, start, late = calls.edge[usable], calls.start[usable], (calls.gap > limit)[usable]
-    number = len(calls.edges)
-    counts = np.zeros((number, len(context.onsets)))
-    lates = np.zeros((number, len(context.onsets)))
-    for candidate, (a, b) in enumerate(zip(context.onsets, context.ends, strict=True)):
-        inside = (start >= a) & (start < b)
-        counts[:, candidate] = np.bincount(edge[inside], minlength=number)
-        lates[:, candidate] = np.bincount(edge[inside & late], minlength=number)
-    share = lates / np.maximum(counts, 1)
-    ratio = np.minimum(counts, MOST_CALLS) * (share * IF_SLOW + (1 - share) * IF_NORMAL)
-    ends = [edge.split(SEPARATOR) for edge in calls.edges]
+    ratio, slow, judged = slow_ratios(
+        health, calls.edges, calls.edge[chosen], calls.start[chosen], calls.gap[chosen], context.onsets, context.ends
+    )
+    callers, callees = edge_ends(calls.edges, place)
+    np.add.at(ledger.into, callees, ratio)
+    np.add.at(ledger.out_of, callers, ratio)
+    np.add.at(ledger.slow, callees, slow)
+    np.add.at(ledger.seen, callees, judged)
+
+
+def edge_ends(edges: tuple[str, ...], place: dict[str, int]) -> tuple[Array, Array]:
+    """Codes of the caller and the callee of each edge, shape (edges,)."""
+    ends = [edge.split(SEPARATOR) for edge in edges]
     callers = np.array([place[component_of(a)] for a, _ in ends] or [], np.int64)
-    callees = np.array([place[component_of(b)] for _, b in ends] or [], np.int64)
-    np.add.at(into[0], callees, ratio)
-    np.add.at(into[1], callers, ratio)
-    np.add.at(into[2], callees, lates)
-    np.add.at(into[3], callees, counts)
+    return callers, np.array([place[component_of(b)] for _, b in ends] or [], np.int64)
 
 
-def _add_samples(
-    context: Context, samples: EdgeSamples, place: dict[str, int], into: tuple[Array, Array, Array, Array]
-) -> None:
+def _add_samples(context: Context, samples: EdgeSamples, place: dict[str, int], ledger: _Ledger) -> None:
     """Latency metrics of calls at both ends: each sample counts as a few calls."""
     if not len(samples.callers):
         return
@@ -137,7 +138,7 @@ def _add_samples(
         n = inside.sum(axis=1) * CALLS_PER_SAMPLE
         k = (inside & late).sum(axis=1) * CALLS_PER_SAMPLE
         ratio = k * IF_SLOW + (n - k) * IF_NORMAL
-        np.add.at(into[0][:, candidate], callees, ratio)
-        np.add.at(into[1][:, candidate], callers, ratio)
-        np.add.at(into[2][:, candidate], callees, k)
-        np.add.at(into[3][:, candidate], callees, n)
+        np.add.at(ledger.into[:, candidate], callees, ratio)
+        np.add.at(ledger.out_of[:, candidate], callers, ratio)
+        np.add.at(ledger.slow[:, candidate], callees, k)
+        np.add.at(ledger.seen[:, candidate], callees, n)

@@ -17,7 +17,8 @@ from rca.extract.context import Context
 from rca.extract.request_patterns import deviations, strongest_by_group
 from rca.health.requests import RequestHealth, split_item, touched_by
 from rca.likelihood import saturate
-from rca.tracing import CALL, ENTRY, LAST, LOG, SPAN, RequestTable, component_of, readable
+from rca.spans import component_of, readable
+from rca.tracing import CALL, ENTRY, LAST, LOG, SPAN, RequestTable
 from rca.types import Event, Evidence
 
 Array = npt.NDArray[Any]

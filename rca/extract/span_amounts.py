@@ -21,7 +21,7 @@ from rca.extract.amount_series import (
 )
 from rca.extract.context import Context
 from rca.telemetry import NO_PEER, SpanBatch
-from rca.tracing import drop_repeated, find_parents
+from rca.spans import drop_repeated, find_parents
 from rca.types import SECOND
 
 ROWS_PER_WINDOW = 30

@@ -43,20 +43,22 @@ class HealthRecorder:
         if self._metrics.values.size:
             clean = clean_columns(self._metrics, cut)
             metrics = MetricHealth.build(self._metrics, clean) if clean.any() else None
-        requests = edges = None
+        requests = edges = own_times = None
         if len(telemetry.spans):
             keep = np.ones(len(self._blocks.starts), bool)
             for window in exclude:
                 keep &= ~((self._blocks.starts + self._block > window.start) & (self._blocks.starts < window.end))
             requests = self._blocks.profile(keep) if keep.any() else None
             calls = self._table.calls
-            edges = EdgeHealth.build(calls, _outside(calls.start, calls.start + calls.duration, cut))
+            edges = EdgeHealth.build(calls, _outside(calls.start, calls.start + np.maximum(calls.gap, 0), cut))
+            own_times = EdgeHealth.of_requests(self._table, _outside(self._table.start, self._table.end, cut))
         return HealthProfile(
             windows=self._windows(cut),
             metrics=metrics,
             logs=self._log_health(cut),
             requests=requests,
             edges=edges,
+            own_times=own_times,
             small=small,
         )
 

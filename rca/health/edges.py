@@ -1,4 +1,4 @@
-"""Healthy calls: the gap between client and server span per edge, as histograms that add up."""
+"""Healthy durations per edge or request type, as histograms that add up, and calls that were lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rca.tracing import CallTable
+from rca.calls import CallTable
+from rca.tracing import RequestTable
 
 # Bins grow by 2 %: quantiles are right within 1 %, far below the factor of two that matters.
 GROWTH = float(np.log(1.02))
@@ -23,20 +24,36 @@ class EdgeHealth:
 
     ``edges`` sorted keys as in ``CallTable``; ``edge``, ``bin`` int32 and ``count`` float64, shape
     (cells,), sorted by edge and bin. Bin 0 holds |gap| < 1 µs, negative bins negative gaps.
+    ``made``, ``lost`` float64, shape (edges,): calls, and those of which only the client saw an error.
     """
 
     edges: tuple[str, ...]
     edge: npt.NDArray[np.int32]
     bin: npt.NDArray[np.int32]
     count: npt.NDArray[np.float64]
+    made: npt.NDArray[np.float64]
+    lost: npt.NDArray[np.float64]
 
     @classmethod
     def build(cls, calls: CallTable, clean: npt.NDArray[np.bool_]) -> EdgeHealth:
         """From the clean calls of a table, mask of shape (calls,)."""
-        return cls._from_cells(calls.edges, calls.edge[clean], to_bins(calls.gap[clean]), np.ones(int(clean.sum())))
+        timed = clean & calls.timed
+        size = len(calls.edges)
+        made = np.bincount(calls.edge[clean], minlength=size).astype(np.float64)
+        lost = np.bincount(calls.edge[clean & calls.lost], minlength=size).astype(np.float64)
+        return cls._from_cells(calls.edges, calls.edge[timed], to_bins(calls.gap[timed]), None, made, lost)
 
     @classmethod
-    def _from_cells(cls, edges: tuple[str, ...], edge: Any, bins: Any, count: Any) -> EdgeHealth:
+    def of_requests(cls, table: RequestTable, clean: npt.NDArray[np.bool_]) -> EdgeHealth:
+        """The own time of clean requests (mask of shape (requests,)) per request type; none is lost."""
+        made = np.bincount(table.type_of[clean], minlength=len(table.types)).astype(np.float64)
+        bins = to_bins(table.own_time[clean])
+        return cls._from_cells(table.types, table.type_of[clean], bins, None, made, np.zeros_like(made))
+
+    @classmethod
+    def _from_cells(
+        cls, edges: tuple[str, ...], edge: Any, bins: Any, count: Any, made: Any, lost: Any
+    ) -> EdgeHealth:
         low = int(bins.min()) if len(bins) else 0
         width = (int(bins.max()) - low + 1) if len(bins) else 1
         keys, code = np.unique(edge.astype(np.int64) * width + (bins - low), return_inverse=True)
@@ -44,7 +61,9 @@ class EdgeHealth:
             edges=edges,
             edge=(keys // width).astype(np.int32),
             bin=(keys % width + low).astype(np.int32),
-            count=np.bincount(code, count, len(keys)),
+            count=np.bincount(code, count, len(keys)).astype(np.float64),
+            made=made,
+            lost=lost,
         )
 
     @cached_property
@@ -76,11 +95,18 @@ class EdgeHealth:
         edges = tuple(sorted({*self.edges, *other.edges}))
         position = {name: i for i, name in enumerate(edges)}
         maps = [np.array([position[name] for name in part.edges] or [0], np.int64) for part in (self, other)]
+        made, lost = np.zeros(len(edges)), np.zeros(len(edges))
+        for part, at in zip((self, other), maps, strict=True):
+            if len(part.edges):
+                np.add.at(made, at, part.made)
+                np.add.at(lost, at, part.lost)
         return self._from_cells(
             edges,
             np.concatenate([m[part.edge] for part, m in zip((self, other), maps, strict=True)]),
             np.concatenate([self.bin, other.bin]),
             np.concatenate([self.count, other.count]),
+            made,
+            lost,
         )
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -90,6 +116,8 @@ class EdgeHealth:
             "edge": self.edge,
             "bin": self.bin,
             "count": self.count,
+            "made": self.made,
+            "lost": self.lost,
         }
 
     @classmethod

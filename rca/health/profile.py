@@ -34,6 +34,7 @@ class HealthProfile:
     events: EventHistory | None = None
     requests: RequestHealth | None = None
     edges: EdgeHealth | None = None
+    own_times: EdgeHealth | None = None
     small: bool = False
 
     def merge(self, other: HealthProfile) -> HealthProfile:
@@ -45,6 +46,7 @@ class HealthProfile:
             events=_merge(self.events, other.events),
             requests=_merge(self.requests, other.requests),
             edges=_merge(self.edges, other.edges),
+            own_times=_merge(self.own_times, other.own_times),
             small=self.small and other.small,
         )
 

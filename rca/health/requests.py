@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from rca.tracing import ENTRY, LOG, SEPARATOR, RequestTable, component_of
+from rca.calls import SEPARATOR
+from rca.spans import component_of
+from rca.tracing import ENTRY, LOG, RequestTable
 from rca.types import MINUTE
 
 # A template that is rare in every request (< 50 %), shown by several components (>= 3) in many

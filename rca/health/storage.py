@@ -28,6 +28,7 @@ PARTS: dict[str, Any] = {
     "events": EventHistory,
     "requests": RequestHealth,
     "edges": EdgeHealth,
+    "own_times": EdgeHealth,
 }
 # A profile of 5,000 components for a month stays below this; larger files are not ours.
 MOST_BYTES = 4 << 30

@@ -1,0 +1,110 @@
+"""Calls between components, each seen from both ends where both were traced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rca.spans import WITHIN, join_names
+from rca.telemetry import NO_PEER, SPAN_CLIENT, SpanBatch
+
+SEPARATOR = "\x1f"
+FAILED = 2  # OpenTelemetry's status code of a span that failed
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallTable:
+    """Calls between components, seen from both ends; each column has shape (calls,).
+
+    Attributes:
+        edges: ``caller operation␟callee operation``, sorted.
+        edge: int32 code into ``edges``.
+        start: when the call began, ns.
+        gap: the client span less the server span in ns (the network; clock skew cancels).
+        seen: whether the callee's own span is there; else ``gap`` is the whole call and tells of
+            callee and network together.
+        timed: whether ``gap`` may be compared: not where a server's span should be there and is not.
+        lost: whether the client saw an error that the server did not.
+    """
+
+    edges: tuple[str, ...]
+    edge: npt.NDArray[np.int32]
+    start: Rows
+    gap: Rows
+    seen: npt.NDArray[np.bool_]
+    timed: npt.NDArray[np.bool_]
+    lost: npt.NDArray[np.bool_]
+
+
+def cut_calls(spans: SpanBatch, parent_row: Rows, tops: Rows, known_edges: tuple[str, ...] = ()) -> CallTable:
+    """The calls of spans whose parents and entry spans are known.
+
+    Three sorts: both ends were traced; the callee is not instrumented and only named (a database);
+    the client's span failed and the server's is missing, then the callee is the one that the same
+    client operation called in every other call.
+    """
+    called = tops[parent_row[tops] >= 0]
+    above = parent_row[called]
+    # A consumer of a message works after its producer has finished: there is no gap to speak of.
+    linked = (spans.link_span[called] != "") & (spans.parent[called] == "")
+    called, above = called[~linked], above[~linked]
+    both = _keys(join_names(spans, above), join_names(spans, called))
+    childless = np.ones(len(spans), bool)
+    childless[parent_row[parent_row >= 0]] = False
+    named = np.flatnonzero((spans.peer != NO_PEER) & childless)
+    peers = np.array(spans.components, dtype=object)[spans.peer[named]]
+    operation = np.array(spans.operations, dtype=object)[spans.operation[named]]
+    outward = _keys(join_names(spans, named), _keys(peers, operation, WITHIN))
+    orphans = np.flatnonzero(
+        (spans.kind == SPAN_CLIENT) & (spans.status == FAILED) & (spans.peer == NO_PEER) & childless
+    )
+    guessed = _guess(join_names(spans, orphans), {*both.tolist(), *known_edges})
+    orphans, guessed = orphans[guessed != ""], guessed[guessed != ""]
+    rows = np.concatenate([above, named, orphans])
+    names, edge = np.unique(np.concatenate([both, outward, guessed]).astype(str), return_inverse=True)
+    gap = spans.duration[rows].copy()
+    gap[: len(called)] -= spans.duration[called]
+    seen = np.zeros(len(rows), bool)
+    seen[: len(called)] = True
+    failed = spans.status[rows] == FAILED
+    served = np.zeros(len(rows), bool)
+    served[: len(called)] = spans.status[called] == FAILED
+    return CallTable(
+        edges=tuple(str(name) for name in names),
+        edge=edge.astype(np.int32),
+        start=spans.start[rows],
+        gap=gap,
+        seen=seen,
+        timed=np.arange(len(rows)) < len(called) + len(named),
+        lost=failed & ~served,
+    )
+
+
+def _keys(left: npt.NDArray[Any], right: npt.NDArray[Any], between: str = SEPARATOR) -> npt.NDArray[Any]:
+    """``left␟right`` of each row; distinct pairs are joined once."""
+    import pandas as pd
+
+    a, a_names = pd.factorize(left)
+    b, b_names = pd.factorize(right)
+    pair = a.astype(np.int64) * (len(b_names) + 1) + b
+    distinct, code = np.unique(pair, return_inverse=True)
+    joined = np.empty(len(distinct), object)
+    width = len(b_names) + 1
+    joined[:] = [f"{a_names[k // width]}{between}{b_names[k % width]}" for k in distinct]
+    return joined[code] if len(left) else np.zeros(0, object)
+
+
+def _guess(callers: npt.NDArray[Any], edges: set[str]) -> npt.NDArray[Any]:
+    """The edge of each calling ``component operation``, "" where it calls nobody or several."""
+    found: dict[str, str] = {}
+    for edge in sorted(edges):
+        caller = edge.split(SEPARATOR)[0]
+        found[caller] = "" if caller in found else edge
+    out = np.empty(len(callers), object)
+    out[:] = [found.get(caller, "") for caller in callers]
+    return out
