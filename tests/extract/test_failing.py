@@ -102,9 +102,16 @@ def test_the_component_that_deviates_first_gets_most_blame_and_five_samples_late
     assert order["cart"].evidence.weak
 
 
-def test_a_drop_counts_as_much_as_a_rise() -> None:
-    order = of_group(extract_failing(make({("cart", "latency_ms"): jump(40, factor=0.05)})), "order")
+def test_a_drop_of_what_should_be_high_counts_and_a_drop_of_what_should_be_low_does_not() -> None:
+    order = of_group(extract_failing(make({("cart", "success_ratio"): jump(40, factor=0.05)})), "order")
     assert order["cart"].direction == "down"
+    assert of_group(extract_failing(make({("cart", "latency_ms"): jump(40, factor=0.05)})), "order") == {}
+
+
+def test_of_a_components_series_the_one_with_most_blame_speaks() -> None:
+    context = make({("cart", "disk_used_pct"): jump(40), ("cart", "latency_ms"): jump(42)})
+    (event,) = of_group(extract_failing(context), "order").values()
+    assert (event.name, event.start) == ("latency_ms", 42 * MINUTE)
 
 
 def test_the_onset_of_a_ramp_is_where_it_leaves_its_health_not_where_the_alert_fires() -> None:
@@ -159,7 +166,9 @@ def test_demand_that_rose_with_the_callers_excuses_and_alone_it_does_not() -> No
     together = {("web", "requests_per_sec"): jump(40), ("cart", "requests_per_sec"): jump(40)}
     found = of_group(extract_failing(make(together)), "demand")
     assert sorted(found) == ["cart"]
-    assert blame(found["cart"]) == -0.5
+    assert blame(found["cart"]) == -1.0
+    assert found["cart"].evidence is not None
+    assert not found["cart"].evidence.weak
     alone = {("web", "requests_per_sec"): steady(), ("cart", "requests_per_sec"): jump(40)}
     assert of_group(extract_failing(make(alone)), "demand") == {}
 
