@@ -89,5 +89,6 @@ def _number(lines: float) -> str:
 def _duration(seconds: float) -> str:
     for unit, size in (("days", 86_400.0), ("h", 3_600.0), ("min", 60.0)):
         if seconds >= 2 * size:
-            return f"{seconds / size:.3g} {unit}"
+            number = seconds / size
+            return f"{number:.0f} {unit}" if number >= 10 else f"{number:.1f}".removesuffix(".0") + f" {unit}"
     return f"{seconds:.0f} s"
