@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python;
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test check bench docs wheel format clean
+.PHONY: help demo test check bench docs readme wheel format clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -35,6 +35,9 @@ bench: $(VENV)/.installed-dev  ## every benchmark, one after the other
 
 docs: $(VENV)/.installed-dev  ## do README, CLI help and docs/ say the same?
 	$(BIN)/python -m pytest tests/docs tests/test_notebooks.py $(ARGS)
+
+readme: $(VENV)/.installed  ## put what `rca demo` prints into the README
+	@$(BIN)/python scripts/renew_readme.py
 
 wheel: $(VENV)/.installed-dev  ## build the wheel and test it with the source out of reach
 	@PYTHON=$(BIN)/python sh scripts/test_wheel

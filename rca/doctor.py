@@ -13,10 +13,10 @@ import numpy.typing as npt
 from rca.extract.meaning import classify
 from rca.rules import load_rules
 from rca.sampling import align
+from rca.spans import find_parents
 from rca.telemetry import SPAN_CONSUMER, MetricFrame, SpanBatch, Telemetry
 from rca.topology import Topology
 from rca.topology_spans import topology_from_spans
-from rca.spans import find_parents
 from rca.types import MINUTE, SECOND, Case, Window, to_text
 
 Severity = Literal["error", "warning", "note"]

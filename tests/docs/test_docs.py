@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -130,6 +131,15 @@ def test_the_pins_hold_what_the_project_needs() -> None:
     needed = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     names = {re.split(r"[<>=\[ ]", requirement)[0].lower().replace("_", "-") for requirement in needed}
     assert names <= pinned
+
+
+def test_the_readme_shows_what_the_demo_prints() -> None:
+    spec = importlib.util.spec_from_file_location("renew_readme", ROOT / "scripts" / "renew_readme.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert script.renewed(README, script.demo_excerpt()) == README, "run `make readme`"
 
 
 def test_make_help_lists_every_target() -> None:
