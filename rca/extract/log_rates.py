@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import xlogy
 
 from rca.health.logs import ALL_LINES, LogHealth
 from rca.health.tally import Tally, dispersion
@@ -41,7 +40,8 @@ def poisson_ratio(n1: Floats, t1: Floats, n0: Floats, t0: Floats) -> Floats:
     known = (t1 > 0) & (t0 > 0)
     t1, t0 = np.where(known, t1, 1.0), np.where(known, t0, 1.0)
     window, health, pooled = n1 / t1, hits / t0, (n1 + hits) / (t1 + t0)
-    gain = xlogy(n1, window / pooled) + xlogy(hits, health / pooled)
+    # No line at all has no logarithm, and adds nothing.
+    gain = n1 * np.log(np.where(n1 > 0, window / pooled, 1.0)) + hits * np.log(health / pooled)
     return np.asarray(np.where(known, np.sign(window - health) * np.maximum(gain, 0.0) / LN10, 0.0), np.float64)
 
 
