@@ -20,7 +20,7 @@ from rca.types import Event, Report
 CARD, GAP, HEAD, ROW, FOOT = 244, 146, 27, 19, 5
 _BETWEEN, _BEND, _MARGIN = 20, 12, 20
 _LABEL_LINE, _LABEL_WIDTH, _LABEL_LINES = 12, 20, 3  # height of a line; characters that fit into the gap
-_NAME_WIDTH = 25  # characters that fit into a row beside the time
+_NAME_WIDTH = 23  # characters that fit into a row beside the time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
