@@ -79,13 +79,10 @@ def find_abnormal(context: Context) -> AbnormalSeries:
         return _none(frame, step, alert)
     healthy = _healthy_values(context, alert)
     centre = median(healthy)
-    around = median(frame.values[:, _columns_around(frame, alert)].astype(np.float64))
-    spread, peak = _spread_and_peak(healthy, frame.values)
-    floor = np.maximum.reduce([SD_FLOOR * spread, LEVEL_FLOOR * np.abs(centre), PEAK_FLOOR * peak])
-    floor = np.maximum(floor, np.finfo(np.float32).tiny)
-    with np.errstate(invalid="ignore"):
-        likely = np.flatnonzero(np.abs(around - centre) >= ABNORMAL * floor)
-    scale = np.maximum(floor[likely], MAD_TO_SD * median(np.abs(healthy[likely] - centre[likely, None])))
+    around = median(frame.values[:, _columns_around(frame, alert, step)])
+    # The floor by level costs least and leaves few series for the others.
+    likely = np.flatnonzero(np.abs(around - centre) >= ABNORMAL * LEVEL_FLOOR * np.abs(centre))
+    scale = _scale(healthy[likely].astype(np.float64), centre[likely], frame.values[likely])
     deviation = (around[likely] - centre[likely]) / scale
     kept = np.abs(deviation) >= ABNORMAL
     rows, deviation, scale = likely[kept], deviation[kept], scale[kept]
@@ -109,7 +106,8 @@ def median(values: npt.NDArray[Any]) -> Values:
     ordered = np.sort(values, axis=1)
     count = values.shape[1] - np.isnan(values).sum(axis=1)
     rows = np.arange(values.shape[0])
-    low, high = ordered[rows, np.maximum(count - 1, 0) // 2], ordered[rows, count // 2]
+    low = ordered[rows, np.maximum(count - 1, 0) // 2].astype(np.float64)
+    high = ordered[rows, np.minimum(count // 2, values.shape[1] - 1)].astype(np.float64)
     return np.where(count > 0, (low + high) / 2, np.nan)
 
 
@@ -173,48 +171,53 @@ def _alert_time(context: Context) -> int:
     return detected if detected is not None else (context.span.start + context.span.end) // 2
 
 
-def _columns_around(frame: MetricFrame, alert: int) -> slice:
+def _columns_around(frame: MetricFrame, alert: int, step: int) -> slice:
     """The sample at the alert and its neighbours on both sides."""
     at = min(int(np.searchsorted(frame.times, alert)), frame.times.size - 1)
-    reach = REACH * max(1, round(typical_step(frame) / max(1, frame.step)))
+    reach = REACH * max(1, round(step / max(1, frame.step)))
     return slice(max(0, at - reach), at + reach + 1)
 
 
-def _healthy_values(context: Context, alert: int) -> Values:
+def _healthy_values(context: Context, alert: int) -> npt.NDArray[np.float32]:
     """Healthy samples of each series: before the window, of the profile, or the first third before the alert."""
     frame = context.case.telemetry.metrics
     before = int(np.searchsorted(frame.times, context.case.incident.window.start))
     if before >= FEWEST_HEALTHY:
-        return frame.values[:, :before].astype(np.float64)
+        return frame.values[:, :before]
     profile = context.health.metrics
     if profile is not None and profile.sample.times.size >= FEWEST_HEALTHY:
         return _aligned(frame, profile.sample)
     until_alert = int(np.searchsorted(frame.times, alert))
-    return frame.values[:, : max(FEWEST_HEALTHY, int(until_alert * HEALTHY_SHARE))].astype(np.float64)
+    return frame.values[:, : max(FEWEST_HEALTHY, int(until_alert * HEALTHY_SHARE))]
 
 
-def _aligned(frame: MetricFrame, sample: MetricFrame) -> Values:
+def _aligned(frame: MetricFrame, sample: MetricFrame) -> npt.NDArray[np.float32]:
     def keys(of: MetricFrame) -> list[tuple[str, str, str]]:
         names = (*of.components, "")
         return [(names[c], of.metrics[m], names[p]) for c, m, p in zip(of.component, of.metric, of.peer, strict=True)]
 
+    if not len(sample.values):
+        return np.full((len(frame.values), 1), np.nan, np.float32)
     place = {key: row for row, key in enumerate(keys(sample))}
     rows = np.array([place.get(key, -1) for key in keys(frame)], np.int64)
-    values = sample.values[rows].astype(np.float64)
+    values = sample.values[rows]
     values[rows < 0] = np.nan
     return values
 
 
-def _spread_and_peak(healthy: Values, values: npt.NDArray[np.float32]) -> tuple[Values, Values]:
-    """Standard deviation in health and the largest magnitude ever, NaN left out; 0 where nothing is left."""
+def _scale(healthy: Values, centre: Values, values: npt.NDArray[np.float32]) -> Values:
+    """The noise of each series: its robust standard deviation in health, but at least its floors; above 0."""
     known = ~np.isnan(healthy)
     count = np.maximum(known.sum(axis=1), 1)
-    filled = np.where(known, healthy, 0.0)
-    mean = filled.sum(axis=1) / count
-    variance = np.where(known, filled - mean[:, None], 0.0)
-    spread = np.sqrt((variance**2).sum(axis=1) / count)
+    mean = np.where(known, healthy, 0.0).sum(axis=1) / count
+    spread = np.sqrt((np.where(known, healthy - mean[:, None], 0.0) ** 2).sum(axis=1) / count)
     high = np.maximum(np.fmax.reduce(values, axis=1), -np.fmin.reduce(values, axis=1)).astype(np.float64)
-    return spread, np.nan_to_num(high)
+    floors = [SD_FLOOR * spread, LEVEL_FLOOR * np.abs(centre), PEAK_FLOOR * high]
+    robust = MAD_TO_SD * median(np.abs(healthy - centre[:, None]))
+    scale = np.full(len(centre), float(np.finfo(np.float32).tiny))
+    for floor in (robust, *floors):
+        np.maximum(scale, floor, out=scale)
+    return scale
 
 
 def _walk_back(frame: MetricFrame, rows: Rows, centre: Values, scale: Values, sign: Values, alert: int) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from rca.extract.abnormal import AbnormalSeries, find_abnormal, growth, median, 
 from rca.extract.context import Context
 from rca.extract.failing import extract_failing
 from rca.health import HealthProfile
+from rca.health.metrics import MetricHealth
 from rca.settings import Settings
 from rca.telemetry import MetricFrame, SpanBatch, Telemetry
 from rca.topology import Topology
@@ -128,6 +130,24 @@ def test_a_spike_that_is_over_before_the_alert_is_not_abnormal() -> None:
     series = steady()
     series[30:34] *= 20
     assert len(find_abnormal(make({("cart", "latency_ms"): series}))) == 0
+
+
+def test_without_time_before_the_window_the_profile_says_what_is_healthy() -> None:
+    def frame(values: npt.NDArray[np.float64], start: int) -> MetricFrame:
+        return MetricFrame.from_rows(
+            times=(start + np.arange(len(values))) * MINUTE,
+            components=["cart"] * len(values),
+            metrics=["latency_ms"] * len(values),
+            values=values,
+        )
+
+    context = make({})
+    case = replace(context.case, telemetry=Telemetry(metrics=frame(jump(0)[HEALTHY:], HEALTHY)))
+    known = HealthProfile(metrics=MetricHealth(sample=frame(steady(), -1000)))
+    assert len(find_abnormal(replace(context, case=case))) == 0
+    assert len(find_abnormal(replace(context, case=case, health=known))) == 1
+    empty = HealthProfile(metrics=MetricHealth(sample=frame(steady(), 0).select(np.zeros(1, bool))))
+    assert len(find_abnormal(replace(context, case=case, health=empty))) == 0
 
 
 def test_short_gaps_do_not_end_the_way_back_and_long_ones_do() -> None:
