@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +42,9 @@ class CallTable:
     lost: npt.NDArray[np.bool_]
 
 
-def cut_calls(spans: SpanBatch, parent_row: Rows, tops: Rows, known_edges: tuple[str, ...] = ()) -> CallTable:
+def cut_calls(
+    spans: SpanBatch, parent_row: Rows, tops: Rows, known_edges: tuple[str, ...], replica_of: Mapping[str, str]
+) -> CallTable:
     """The calls of spans whose parents and entry spans are known.
 
     Three sorts: both ends were traced; the callee is not instrumented and only named (a database);
@@ -54,17 +57,11 @@ def cut_calls(spans: SpanBatch, parent_row: Rows, tops: Rows, known_edges: tuple
     linked = (spans.link_span[called] != "") & (spans.parent[called] == "")
     called, above = called[~linked], above[~linked]
     both = _keys(join_names(spans, above), join_names(spans, called))
-    childless = np.ones(len(spans), bool)
-    childless[parent_row[parent_row >= 0]] = False
-    named = np.flatnonzero((spans.peer != NO_PEER) & childless)
+    named = np.flatnonzero((spans.peer != NO_PEER) & _childless(spans, parent_row))
     peers = np.array(spans.components, dtype=object)[spans.peer[named]]
     operation = np.array(spans.operations, dtype=object)[spans.operation[named]]
     outward = _keys(join_names(spans, named), _keys(peers, operation, WITHIN))
-    orphans = np.flatnonzero(
-        (spans.kind == SPAN_CLIENT) & (spans.status == FAILED) & (spans.peer == NO_PEER) & childless
-    )
-    guessed = _guess(join_names(spans, orphans), {*both.tolist(), *known_edges})
-    orphans, guessed = orphans[guessed != ""], guessed[guessed != ""]
+    orphans, guessed = find_orphans(spans, parent_row, tops, known_edges, replica_of)
     rows = np.concatenate([above, named, orphans])
     names, edge = np.unique(np.concatenate([both, outward, guessed]).astype(str), return_inverse=True)
     gap = spans.duration[rows].copy()
@@ -85,6 +82,26 @@ def cut_calls(spans: SpanBatch, parent_row: Rows, tops: Rows, known_edges: tuple
     )
 
 
+def find_orphans(
+    spans: SpanBatch, parent_row: Rows, tops: Rows, known_edges: tuple[str, ...], replica_of: Mapping[str, str]
+) -> tuple[Rows, npt.NDArray[Any]]:
+    """Failed client spans whose server's span is missing, and the edge that each must have taken."""
+    lonely = (spans.kind == SPAN_CLIENT) & (spans.status == FAILED) & (spans.peer == NO_PEER)
+    orphans = np.flatnonzero(lonely & _childless(spans, parent_row))
+    if not len(orphans):
+        return orphans, np.zeros(0, object)
+    called = tops[parent_row[tops] >= 0]
+    seen = _keys(join_names(spans, parent_row[called]), join_names(spans, called))
+    guessed = _guess(join_names(spans, orphans), {*seen.tolist(), *known_edges}, replica_of)
+    return orphans[guessed != ""], guessed[guessed != ""]
+
+
+def _childless(spans: SpanBatch, parent_row: Rows) -> npt.NDArray[np.bool_]:
+    childless = np.ones(len(spans), bool)
+    childless[parent_row[parent_row >= 0]] = False
+    return childless
+
+
 def _keys(left: npt.NDArray[Any], right: npt.NDArray[Any], between: str = SEPARATOR) -> npt.NDArray[Any]:
     """``left␟right`` of each row; distinct pairs are joined once."""
     import pandas as pd
@@ -99,12 +116,24 @@ def _keys(left: npt.NDArray[Any], right: npt.NDArray[Any], between: str = SEPARA
     return joined[code] if len(left) else np.zeros(0, object)
 
 
-def _guess(callers: npt.NDArray[Any], edges: set[str]) -> npt.NDArray[Any]:
-    """The edge of each calling ``component operation``, "" where it calls nobody or several."""
-    found: dict[str, str] = {}
-    for edge in sorted(edges):
-        caller = edge.split(SEPARATOR)[0]
-        found[caller] = "" if caller in found else edge
+def _guess(callers: npt.NDArray[Any], edges: set[str], replica_of: Mapping[str, str]) -> npt.NDArray[Any]:
+    """The edge of each calling ``component operation``: to the one callee, or the one service of several.
+
+    "" where it calls nobody, or components of several services.
+    """
+    targets: dict[str, set[str]] = {}
+    for edge in edges:
+        caller, callee = edge.split(SEPARATOR)
+        targets.setdefault(caller, set()).add(callee)
+    found = {caller: _common(callees, replica_of) for caller, callees in targets.items()}
     out = np.empty(len(callers), object)
-    out[:] = [found.get(caller, "") for caller in callers]
+    out[:] = [f"{caller}{SEPARATOR}{found[caller]}" if found.get(caller) else "" for caller in callers]
     return out
+
+
+def _common(callees: set[str], replica_of: Mapping[str, str]) -> str:
+    if len(callees) == 1:
+        return next(iter(callees))
+    parts = [callee.split(WITHIN, 1) for callee in callees]
+    services = {(replica_of.get(component, component), operation) for component, operation in parts}
+    return WITHIN.join(next(iter(services))) if len(services) == 1 else ""

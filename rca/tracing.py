@@ -6,6 +6,7 @@ lies in another component (or nowhere).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from rca.calls import SEPARATOR, CallTable, cut_calls
+from rca.calls import SEPARATOR, CallTable, cut_calls, find_orphans
 from rca.spans import WITHIN, drop_repeated, find_parents, find_spans, join_names
 from rca.telemetry import NO_PEER, LogBatch, SpanBatch, encode
 
@@ -87,7 +88,11 @@ class RequestTable:
 
 
 def cut_requests(
-    spans: SpanBatch, logs: LogBatch, templates: npt.NDArray[Any], known_edges: tuple[str, ...] = ()
+    spans: SpanBatch,
+    logs: LogBatch,
+    templates: npt.NDArray[Any],
+    known_edges: tuple[str, ...] = (),
+    replica_of: Mapping[str, str] | None = None,
 ) -> RequestTable:
     """Requests of spans and the log lines joined to them.
 
@@ -96,6 +101,7 @@ def cut_requests(
         logs: log lines; those without a known span belong to no request.
         templates: the template of each line, object array of str, shape (lines,).
         known_edges: edges of other tables: they tell whom a client span called whose server's span is missing.
+        replica_of: component -> service: where several replicas may have been called, the service is named.
     """
     spans = drop_repeated(spans)
     parent_row = find_parents(spans)
@@ -107,7 +113,8 @@ def cut_requests(
     above = number[top_row[parent_row[tops]]] if len(tops) else np.zeros(0, np.int64)
     parent = np.where(parent_row[tops] >= 0, above, -1)
     types = join_names(spans, tops)
-    rows, names = _items(spans, parent_row, tops, request, parent, types, logs, templates)
+    lost = find_orphans(spans, parent_row, tops, known_edges, replica_of or {})
+    rows, names = _items(spans, parent_row, tops, request, parent, types, lost, logs, templates)
     item_keys, items = _item_codes(rows, names, types)
     occurs = sparse.csr_array(
         (np.ones(len(rows), np.float64), (rows, item_keys)), shape=(len(tops), len(items)), dtype=np.float64
@@ -130,7 +137,7 @@ def cut_requests(
         own_time=_own_time(spans, parent_row, tops, request),
         types=type_names,
         type_of=type_of,
-        calls=cut_calls(spans, parent_row, tops, known_edges),
+        calls=cut_calls(spans, parent_row, tops, known_edges, replica_of or {}),
     )
 
 
@@ -156,6 +163,7 @@ def _items(
     request: Rows,
     parent: Rows,
     types: npt.NDArray[Any],
+    lost: tuple[Rows, npt.NDArray[Any]],
     logs: LogBatch,
     templates: npt.NDArray[Any],
 ) -> tuple[Rows, npt.NDArray[Any]]:
@@ -169,9 +177,12 @@ def _items(
     called = np.flatnonzero(parent >= 0)
     outward = np.flatnonzero((spans.peer != NO_PEER) & ~_has_foreign_child(spans, parent_row))
     peers = np.array(spans.components, dtype=object)
-    targets = np.concatenate([types[called], _pairs(peers[spans.peer[outward]], operation[spans.operation[outward]])])
-    callers = np.concatenate([parent[called], request[outward]])
-    begins = np.concatenate([spans.start[tops[called]], spans.start[outward]])
+    orphans, edges = lost
+    unanswered = np.array([edge.split(SEPARATOR)[1] for edge in edges] or [], object)
+    named = _pairs(peers[spans.peer[outward]], operation[spans.operation[outward]])
+    targets = np.concatenate([types[called], named, unanswered])
+    callers = np.concatenate([parent[called], request[outward], request[orphans]])
+    begins = np.concatenate([spans.start[tops[called]], spans.start[outward], spans.start[orphans]])
     rows.append(callers)
     names.append(_label(CALL, targets))
     # The last call of a request: where requests newly end here, the callee is suspect.
@@ -232,6 +243,6 @@ def _own_time(spans: SpanBatch, parent_row: Rows, tops: Rows, request: Rows) -> 
     is_entry = above == tops[request[above]]
     outward = np.flatnonzero((spans.peer != NO_PEER) & ~_has_foreign_child(spans, parent_row))
     rows = np.concatenate([np.unique(above[~is_entry]), outward])
-    spent = np.bincount(request[rows], spans.duration[rows], len(tops))
+    spent = np.bincount(request[rows], spans.duration[rows], len(tops)).astype(np.float64)
     spent += np.bincount(request[above[is_entry]], spans.duration[called[is_entry]], len(tops))
     return np.maximum(spans.duration[tops] - spent, 0).astype(np.int64)

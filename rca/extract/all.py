@@ -9,6 +9,7 @@ from rca.extract.alerts import extract_alerts
 from rca.extract.amounts import extract_amounts
 from rca.extract.changes import extract_changes
 from rca.extract.context import Context
+from rca.extract.demand import extract_demand
 from rca.extract.edge_metrics import extract_silence, pair_samples
 from rca.extract.failing import extract_failing
 from rca.extract.logs import extract_logs
@@ -38,6 +39,7 @@ EXTRACTORS: tuple[tuple[str, Extractor], ...] = (
     ("network", _network),
     ("own time", lambda context: extract_own_time(context, context.requests)),
     ("saturation", lambda context: extract_saturation(context, context.requests)),
+    ("demand", extract_demand),
     ("amounts", extract_amounts),
     ("failing", extract_failing),
     ("logs", extract_logs),

@@ -77,6 +77,7 @@ def _amount_event(component: int, finding: Finding, series: AmountSeries, graph:
         unit="s" if latency else "failures",
         # Where nobody named a symptom, the busiest entry that deviates is only a guess at one.
         weak=not context.case.incident.symptoms,
+        explainable=True,
     )
     return Event(
         id=f"{kind}:{name}:amount of {metric}",

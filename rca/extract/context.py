@@ -41,7 +41,8 @@ class Context:
     @cached_property
     def components(self) -> tuple[str, ...]:
         """Every component that telemetry, topology or health knows, sorted."""
-        return tuple(sorted({*self.case.telemetry.components, *self.topology.components}))
+        services = self.topology.replica_of.values()
+        return tuple(sorted({*self.case.telemetry.components, *self.topology.components, *services}))
 
     @cached_property
     def templates(self) -> tuple[str, ...]:
@@ -67,7 +68,8 @@ class Context:
         names: Texts = texts(self.templates)
         of_line = names[self.template_of] if len(self.template_of) else texts([])
         known = () if self.health.edges is None else self.health.edges.edges
-        return cut_requests(self.case.telemetry.spans, self.case.telemetry.logs, of_line, known)
+        telemetry = self.case.telemetry
+        return cut_requests(telemetry.spans, telemetry.logs, of_line, known, self.topology.replica_of)
 
     @cached_property
     def span(self) -> Window:

@@ -151,9 +151,7 @@ def extract_silence(context: Context, samples: EdgeSamples) -> list[Event]:
                 end=int(context.ends[candidate]),
                 severity=blame,
                 direction="down",
-                evidence=Evidence(
-                    sentence=sentence, group="requests", blame=blame, likelihood=float(total[candidate])
-                ),
+                evidence=Evidence(sentence=sentence, group="requests", blame=blame, likelihood=float(total[candidate])),
             )
         )
     return events

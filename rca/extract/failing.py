@@ -16,8 +16,8 @@ from rca.extract.abnormal import AbnormalSeries, find_abnormal
 from rca.extract.context import Context
 from rca.extract.meaning import classify, kind_of
 from rca.kinds import load_kinds
-from rca.telemetry import SpanBatch
 from rca.spans import find_parents
+from rca.telemetry import SpanBatch
 from rca.types import MINUTE, SECOND, Direction, Event, Evidence, to_text
 
 # A component that deviates this many samples after the first one has half the blame of being first.

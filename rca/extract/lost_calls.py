@@ -79,7 +79,10 @@ def _pair_ratios(context: Context, calls: CallTable, place: dict[str, int]) -> t
     health = context.health.edges
     assert health is not None  # noqa: S101  # the caller checked; narrows the type
     size = len(place)
+    # A call that was lost may have been meant for any replica: services are compared.
+    service = np.array([place.get(context.topology.service(name), at) for name, at in place.items()], np.int64)
     callers, callees = edge_ends(calls.edges, place)
+    callees = service[callees]
     pair_of_edge = callers * size + callees
     pairs, of_edge = np.unique(pair_of_edge, return_inverse=True)
     k1 = np.zeros((len(pairs), len(context.onsets)))
@@ -93,7 +96,7 @@ def _pair_ratios(context: Context, calls: CallTable, place: dict[str, int]) -> t
     known = [i for i, edge in enumerate(health.edges) if all(_end in place for _end in _ends(edge))]
     kept = tuple(health.edges[i] for i in known)
     a, b = edge_ends(kept, place)
-    healthy_pair = a * size + b
+    healthy_pair = a * size + service[b]
     at = np.searchsorted(pairs, healthy_pair)
     at = np.minimum(at, len(pairs) - 1)
     hit = pairs[at] == healthy_pair

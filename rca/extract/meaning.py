@@ -67,7 +67,9 @@ class MeaningTable:
         scope = next((value for pattern, value in self.scopes if pattern.search(name)), "component")
         side = next((value for pattern, value in self.sides if pattern.search(name)), "server")
         return Meaning(
-            family=family, scope="host" if scope == "host" else "component", side="client" if side == "client" else "server"
+            family=family,
+            scope="host" if scope == "host" else "component",
+            side="client" if side == "client" else "server",
         )
 
 

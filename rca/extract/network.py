@@ -89,6 +89,7 @@ def _events(context: Context, names: list[str], ledger: _Ledger, kind: str) -> l
                     group="network",
                     blame=float(blame[at]),
                     likelihood=float(ratio[at, candidate]),
+                    explainable=kind == "self_time.up" or _is_outward(ledger, at, candidate),
                 ),
             )
         )
@@ -100,9 +101,14 @@ def _sentence(name: str, ledger: _Ledger, at: int, candidate: int, kind: str) ->
     calls = f"{share:.0%} of {ledger.seen[at, candidate]:.0f} calls into {name}"
     if kind == "self_time.up":
         return f"{calls} took longer than health allows, as its callers see it (healthy: {HEALTHY_SHARE:.0%})"
-    if ledger.into[at, candidate] < OUTWARD * ledger.out_of[at, candidate]:
+    if _is_outward(ledger, at, candidate):
         return f"calls out of {name} wait longer than in health while the callees work as usual"
     return f"{calls} spent longer on the way than health allows (healthy: {HEALTHY_SHARE:.0%})"
+
+
+def _is_outward(ledger: _Ledger, at: int, candidate: int) -> bool:
+    """Whether the calls out of a component speak louder than those into it: a callee may explain them."""
+    return bool(ledger.into[at, candidate] < OUTWARD * ledger.out_of[at, candidate])
 
 
 def _add_calls(

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from rca.extract.complaints import Complaints
 from rca.extract.context import Context
 from rca.extract.request_patterns import deviations, strongest_by_group
 from rca.health.requests import RequestHealth, split_item, touched_by
@@ -154,7 +155,8 @@ def _own_events(context: Context, patterns: Patterns, owner: Array, names: list[
     size = np.abs(patterns.ratio)
     strongest = strongest_by_group(size, owner, len(names))  # (components, candidates)
     blame = saturate(strongest, scale[:, None]).mean(axis=1)
-    events = []
+    complaints = Complaints(context.components, context.topology)
+    events: list[Event] = []
     for at in np.flatnonzero(strongest.max(axis=1, initial=0.0) > FEWEST_POWERS):
         candidate = int(np.argmax(strongest[at]))
         mine = np.flatnonzero(owner == at)
@@ -162,6 +164,8 @@ def _own_events(context: Context, patterns: Patterns, owner: Array, names: list[
         new = patterns.ratio[pair, candidate] > 0
         kind = "request.new" if new else "request.missing"
         _, what, name = split_item(patterns.items[patterns.second[pair]])
+        blamed = complaints.named_by(names[at], name) if new and what == LOG else ()
+        events += [_complaint(context, names[at], other, patterns, pair, candidate, blame[at]) for other in blamed]
         events.append(
             Event(
                 id=f"{kind}:{names[at]}:{what} {readable(name)}",
@@ -175,12 +179,36 @@ def _own_events(context: Context, patterns: Patterns, owner: Array, names: list[
                 evidence=Evidence(
                     sentence=patterns.describe(pair, candidate),
                     group="requests",
-                    blame=float(blame[at]),
+                    blame=0.0 if blamed else float(blame[at]),
                     likelihood=float(size[pair, candidate]),
+                    # Calls stop, or begin, also because another callee fails before them.
+                    explainable=what in (CALL, LAST),
                 ),
             )
         )
     return events
+
+
+def _complaint(
+    context: Context, writer: str, other: str, patterns: Patterns, pair: int, candidate: int, blame: float
+) -> Event:
+    """A new line that names another component is evidence about that one, not about its writer."""
+    return Event(
+        id=f"dependency.blamed:{other}:{writer} in requests",
+        component=other,
+        kind="dependency.blamed",
+        name=writer,
+        start=int(context.onsets[candidate]),
+        end=int(context.ends[candidate]),
+        severity=float(CALLEE_SHARE * blame),
+        direction="up",
+        evidence=Evidence(
+            sentence=f"{writer} complains of {other}: {patterns.describe(pair, candidate)}",
+            group=f"breaks off at caller {writer}",
+            blame=float(CALLEE_SHARE * blame),
+            likelihood=float(abs(patterns.ratio[pair, candidate])),
+        ),
+    )
 
 
 def _callee_events(context: Context, patterns: Patterns, owner: Array, names: list[str], scale: Array) -> list[Event]:

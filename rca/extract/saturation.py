@@ -5,16 +5,19 @@ Two samples in a row count, so that a single spike raises nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rca.detectors.quantiles import sorted_quantiles
+from rca.detectors.robust import RobustDetector
 from rca.extract.context import Context
 from rca.extract.meaning import SATURATIONS, classify, kind_of
 from rca.kinds import load_kinds
 from rca.likelihood import saturate
+from rca.telemetry import MetricFrame
 from rca.tracing import RequestTable
 from rca.types import Event, Evidence
 
@@ -26,6 +29,10 @@ SCALE = 2.0
 OFF_PATH = 0.5
 FEWEST_REQUESTS = 50
 SAMPLES_BEFORE = 5
+# What is half as high again as before the incident still grows, as a leak does.
+STILL_GROWS = 1.5
+# What grows with the requests of a component says something per request only.
+PROPORTIONAL = ("cpu", "network", "disk", "threads", "connections")
 
 
 def extract_saturation(context: Context, requests: RequestTable) -> list[Event]:
@@ -39,16 +46,10 @@ def extract_saturation(context: Context, requests: RequestTable) -> list[Event]:
     health = context.health.metrics
     if health is None or health.detector is None or not frame.values.size:
         return []
-    rows = [
-        i
-        for i, (m, p) in enumerate(zip(frame.metric.tolist(), frame.peer.tolist(), strict=True))
-        if p < 0
-        and classify(frame.metrics[m]).family in (*SATURATIONS, "gc")
-        and classify(frame.metrics[m]).scope == "component"
-    ]
-    if not rows:
+    rows = _resources(context, frame)
+    if not len(rows):
         return []
-    part = frame.select(np.array(rows))
+    part = per_demand(frame.select(rows), demand_factor(frame, health.detector))
     excess = health.detector.deviations(part)  # (series, time)
     step = frame.step
     peaks = np.stack(
@@ -59,7 +60,8 @@ def extract_saturation(context: Context, requests: RequestTable) -> list[Event]:
         axis=1,
     )  # (series, candidates)
     # What was as high before the incident is no news: a leak of last week, a level of today.
-    peaks -= _usual_before(excess, frame.times <= int(context.onsets.min()) + step // 3)[:, None]
+    usual = _usual_before(excess, frame.times <= int(context.onsets.min()) + step // 3)[:, None]
+    peaks = np.where(peaks < STILL_GROWS * usual, peaks - usual, peaks)
     beyond = np.maximum(peaks - 1.0, 0.0)
     touched = _touched(context, requests)
     names = np.array(frame.components, dtype=object)[part.component]
@@ -73,7 +75,7 @@ def extract_saturation(context: Context, requests: RequestTable) -> list[Event]:
         kind = kind_of(metric, "up")
         candidate = int(np.argmax(peaks[row]))
         value = float(np.clip(blame[row] * kinds[kind].prior, 0.0, 1.0))
-        start, level = _begin(part.values[row], excess[row], frame.times, context, candidate)
+        start, level = _begin(frame.values[rows[row]], excess[row], frame.times, context, candidate)
         at = health.detector.find(part.select(np.array([row])))[0]
         events.append(
             Event(
@@ -98,6 +100,41 @@ def extract_saturation(context: Context, requests: RequestTable) -> list[Event]:
             )
         )
     return events
+
+
+def _resources(context: Context, frame: MetricFrame) -> npt.NDArray[np.int64]:
+    """Rows of resource metrics; those of the machine below count for hosts only."""
+    hosts = {name for name, kind in context.topology.kinds.items() if kind == "host"}
+    meanings = [classify(metric) for metric in frame.metrics]
+    fits = np.array([m.family in (*SATURATIONS, "gc") for m in meanings] or [], bool)
+    of_host = np.array([m.scope == "host" for m in meanings] or [], bool)
+    is_host = np.array([name in hosts for name in frame.components] or [], bool)
+    chosen = (frame.peer < 0) & fits[frame.metric] & (~of_host[frame.metric] | is_host[frame.component])
+    return np.flatnonzero(chosen)
+
+
+def demand_factor(frame: MetricFrame, detector: RobustDetector) -> Array:
+    """By how much each component is asked for more than in health, at least 1: shape (components, time)."""
+    factor = np.ones((len(frame.components), len(frame.times)), np.float32)
+    meanings = [classify(metric) for metric in frame.metrics]
+    demand = np.array([m.family == "traffic" and m.side == "server" and m.scope == "component" for m in meanings], bool)
+    rows = np.flatnonzero((frame.peer < 0) & demand[frame.metric]) if len(demand) else np.zeros(0, np.int64)
+    if not len(rows):
+        return factor
+    at = detector.find(frame.select(rows))
+    usual = np.where(at >= 0, detector.median[at], np.nan)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = frame.values[rows] / usual[:, None]
+    ratio = np.where(np.isfinite(ratio) & (ratio > 1.0), ratio, 1.0).astype(np.float32)
+    np.maximum.at(factor, frame.component[rows], ratio)
+    return factor
+
+
+def per_demand(part: MetricFrame, factor: Array) -> MetricFrame:
+    """Resource metrics that grow with demand, divided by how much demand grew."""
+    families = np.array([classify(metric).family in PROPORTIONAL for metric in part.metrics] or [False], bool)
+    share = np.where(families[part.metric][:, None], factor[part.component], 1.0)
+    return replace(part, values=(part.values / share).astype(np.float32))
 
 
 def _peak(excess: Array, inside: Array) -> Array:

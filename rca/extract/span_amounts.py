@@ -20,8 +20,8 @@ from rca.extract.amount_series import (
     read_series,
 )
 from rca.extract.context import Context
-from rca.telemetry import NO_PEER, SpanBatch
 from rca.spans import drop_repeated, find_parents
+from rca.telemetry import NO_PEER, SpanBatch
 from rca.types import SECOND
 
 ROWS_PER_WINDOW = 30

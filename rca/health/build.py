@@ -83,7 +83,9 @@ class HealthRecorder:
         if not len(logs):
             return None
         clean = logs.take(_outside(logs.times, logs.times + 1, cut))
-        return LogHealth.build(clean, miner=self._mined[0], block=self._block)
+        spans = self._telemetry.spans
+        traffic = spans.take(_outside(spans.start, spans.start + 1, cut)) if len(spans) else None
+        return LogHealth.build(clean, miner=self._mined[0], block=self._block, traffic=traffic)
 
     def _windows(self, cut: tuple[Window, ...]) -> tuple[Window, ...]:
         return subtract(_extent(self._telemetry), cut)

@@ -51,9 +51,7 @@ class EdgeHealth:
         return cls._from_cells(table.types, table.type_of[clean], bins, None, made, np.zeros_like(made))
 
     @classmethod
-    def _from_cells(
-        cls, edges: tuple[str, ...], edge: Any, bins: Any, count: Any, made: Any, lost: Any
-    ) -> EdgeHealth:
+    def _from_cells(cls, edges: tuple[str, ...], edge: Any, bins: Any, count: Any, made: Any, lost: Any) -> EdgeHealth:
         low = int(bins.min()) if len(bins) else 0
         width = (int(bins.max()) - low + 1) if len(bins) else 1
         keys, code = np.unique(edge.astype(np.int64) * width + (bins - low), return_inverse=True)

@@ -140,9 +140,7 @@ class RequestHealth:
         return cls(**{k: tuple(str(x) for x in v) if k in words else v for k, v in arrays.items()})
 
 
-def _spread(
-    noise: npt.NDArray[np.float32], names: tuple[str, ...], into: tuple[str, ...]
-) -> npt.NDArray[np.float32]:
+def _spread(noise: npt.NDArray[np.float32], names: tuple[str, ...], into: tuple[str, ...]) -> npt.NDArray[np.float32]:
     wide = np.zeros((noise.shape[0], len(into)), np.float32)
     position = {name: i for i, name in enumerate(into)}
     wide[:, [position[name] for name in names]] = noise
@@ -171,9 +169,7 @@ class RequestBlocks:
         trials_of = [m.toarray() for m in (requests, covered)]
         coo = both.tocoo()
         log_entry = of_log[coo.col]
-        n = np.where(
-            log_entry, trials_of[1][coo.row, self.first[coo.col]], trials_of[0][coo.row, self.first[coo.col]]
-        )
+        n = np.where(log_entry, trials_of[1][coo.row, self.first[coo.col]], trials_of[0][coo.row, self.first[coo.col]])
         squares = np.bincount(coo.col, coo.data**2 / np.maximum(n, 1), minlength=both.shape[1])
         total = np.asarray(both.sum(axis=0)).ravel()
         kept = total > 0
@@ -299,4 +295,3 @@ def touched_by(table: RequestTable, background: Sequence[str]) -> npt.NDArray[np
         return np.zeros(len(table), bool)
     marked = np.asarray(sparse.csc_array(table.occurs)[:, columns].sum(axis=1)).ravel() > 0
     return table.with_ancestors(marked)
-

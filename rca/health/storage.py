@@ -58,7 +58,9 @@ def save_profile(profile: HealthProfile, path: str | Path) -> None:
             os.fsync(file.fileno())
         Path(file.name).replace(path)
     except OSError as error:
-        raise ProfileError(f"cannot be written ({error})", where=path, remedy="Choose a folder you may write") from error
+        raise ProfileError(
+            f"cannot be written ({error})", where=path, remedy="Choose a folder you may write"
+        ) from error
 
 
 def load_profile(path: str | Path) -> HealthProfile:

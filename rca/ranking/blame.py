@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rca.causality import CausalityGraph
+from rca.ranking.explanations import explain_rows
 from rca.topology import Topology
 from rca.types import Event
 
@@ -24,7 +25,6 @@ Array = npt.NDArray[Any]
 # Strong evidence of this size silences weak evidence: a quarter of one full piece, what a clear
 # deviation in a third of the candidate onsets gives.
 ENOUGH = 0.25
-OVER_CALLS = ("self", "dependency", "caller")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,18 +70,20 @@ def assign_blame(graph: CausalityGraph, topology: Topology, components: Sequence
     residual = max(0.0, 1.0 - float(strong.max(initial=0.0)) / ENOUGH)
     value = np.where(weak, residual * value, value)
     raw = np.maximum(_sum(value, of_row, len(names)), 0.0)
-    explainer, by = _explainers(graph, topology, names, owner, rows, raw, explainable)
-    lost = np.where(explainable & (value > 0), value * by / np.maximum(by + raw[of_row], 1e-12), 0.0)
+    raw = raw + _of_service(raw, names, topology)
+    found = explain_rows(graph, topology, names, owner, rows, raw)
+    lost = np.where(explainable & (value > 0), value * found.part, 0.0)
     share = value - lost
+    own = np.maximum(_sum(share, of_row, len(names)), 0.0)
     return Blame(
         components=names,
-        total=np.maximum(_sum(share, of_row, len(names)), 0.0),
+        total=own + _of_service(own, names, topology),
         raw=raw,
         strong=strong,
         rows=rows,
         owner=of_row,
         share=share,
-        explainer=np.where(explainable & (by > 0), explainer, -1),
+        explainer=np.where(explainable & (found.part > 0), found.by, -1),
     )
 
 
@@ -112,50 +114,12 @@ def _columns(events: Sequence[Event], rows: Array) -> tuple[Array, Array, Array]
     return value, weak, explainable
 
 
+def _of_service(own: Array, names: tuple[str, ...], topology: Topology) -> npt.NDArray[np.float64]:
+    """What is said against a service counts for each of its replicas that anything speaks against."""
+    place = {name: i for i, name in enumerate(names)}
+    service = np.array([place.get(topology.replica_of.get(name, ""), -1) for name in names], np.int64)
+    return np.where((service >= 0) & (own > 0), np.append(own, 0.0)[service], 0.0)
+
+
 def _sum(values: Array, group: Array, size: int) -> npt.NDArray[np.float64]:
     return np.bincount(group, values, size).astype(np.float64) if len(values) else np.zeros(size)
-
-
-def _explainers(
-    graph: CausalityGraph,
-    topology: Topology,
-    names: tuple[str, ...],
-    owner: Array,
-    rows: Array,
-    raw: Array,
-    explainable: Array,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """For each row the component that explains it best and that one's blame.
-
-    A component explains an event if the event's component calls it, or if an edge of the causality
-    graph that runs over something else than calls (a shared host, lineage, a created external
-    component) leads from one of its events to the event. Rules over calls add nothing here: what a
-    caller sends explains demand only, and that has its own evidence.
-    """
-    cause_owner, effect = owner[graph.cause], graph.effect
-    beside = np.array([rule.relation not in OVER_CALLS for rule in graph.rules] or [False], bool)
-    foreign = (cause_owner != owner[effect]) & beside[graph.rule]
-    row_of = np.full(len(graph.events), -1, np.int64)
-    row_of[rows] = np.arange(len(rows))
-    linked = foreign & (row_of[effect] >= 0)
-    target = [row_of[effect[linked]]]
-    source = [cause_owner[linked]]
-    called = _callees(topology, names)
-    open_rows = np.flatnonzero(explainable)
-    if len(open_rows) and called.nnz:
-        part = called[owner[rows[open_rows]]].tocoo()
-        target.append(open_rows[part.row])
-        source.append(part.col.astype(np.int64))
-    all_targets, all_sources = np.concatenate(target), np.concatenate(source)
-    explainer = np.full(len(rows), -1, np.int64)
-    by = np.zeros(len(rows))
-    if len(all_targets):
-        order = np.lexsort((all_sources, -raw[all_sources], all_targets))
-        first = order[np.flatnonzero(np.diff(all_targets[order], prepend=-1) != 0)]
-        explainer[all_targets[first]] = all_sources[first]
-        by[all_targets[first]] = raw[all_sources[first]]
-    return explainer, by
-
-
-def _callees(topology: Topology, names: tuple[str, ...]) -> Any:
-    return topology.adjacency(names)

@@ -57,6 +57,7 @@ def measure(
     if pairs:
         blocks += meter.pairs()
     metrics = tuple(sorted({block.metric for block in blocks}))
+    step = int(times[1] - times[0]) if len(times) > 1 else 0
     code = {metric: i for i, metric in enumerate(metrics)}
     return MetricFrame(
         components=world.names,
@@ -64,7 +65,7 @@ def measure(
         component=np.concatenate([b.component for b in blocks]).astype(np.int32),
         metric=np.concatenate([np.full(len(b.component), code[b.metric], np.int32) for b in blocks]),
         peer=np.concatenate([b.peer for b in blocks]).astype(np.int32),
-        times=times,
+        times=times + step,  # a scrape tells of the step before it
         values=np.concatenate([b.values for b in blocks]).astype(np.float32),
     )
 

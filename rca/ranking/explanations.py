@@ -1,0 +1,100 @@
+"""What explains what: callees their callers, hosts what runs on them, the network what was lost on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rca.causality import CausalityGraph
+from rca.topology import Topology
+
+Array = npt.NDArray[Any]
+
+# Rules over calls add nothing here: what a callee explains follows from the calls themselves, and
+# what a caller sends explains demand only, which has its own evidence.
+OVER_CALLS = ("self", "dependency", "caller")
+ON_THE_WAY = ("network.slow", "calls.failing")
+# Evidence of this many powers of ten (or times the healthy limit) is believed by half.
+SURE = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanations:
+    """Per row the component that explains it best (-1: none) and the part of it that it explains."""
+
+    by: npt.NDArray[np.int64]
+    part: npt.NDArray[np.float64]
+
+
+def explain_rows(
+    graph: CausalityGraph, topology: Topology, names: tuple[str, ...], owner: Array, rows: Array, raw: Array
+) -> Explanations:
+    """Explanations of events.
+
+    A callee explains w / (w + s) of what its caller shows, w its own blame and s the caller's; so
+    does a component from which a rule that runs over something else than calls leads to the event
+    (a shared host, lineage, a created external component). Delays and losses on the way into a
+    callee are no part of its own spans, so that amounts leave them with the caller: the surer that
+    evidence, the more of the caller's is the callee's. The same holds for a saturated host.
+
+    Args:
+        graph: events and edges.
+        topology: who calls whom.
+        names: components.
+        owner: component of each event, shape (events,).
+        rows: the events to be explained, shape (rows,).
+        raw: blame of each component before explanations, shape (components,).
+    """
+    sure = _sureness(graph)
+    rows_by, sources, part = [], [], []
+    of_row = owner[rows]
+    calls = topology.adjacency(names)
+    if len(rows) and calls.nnz:
+        pairs = calls[of_row].tocoo()
+        way = np.zeros(len(names))
+        on_the_way = np.array([event.kind in ON_THE_WAY for event in graph.events], bool)
+        np.maximum.at(way, owner[on_the_way], sure[on_the_way])
+        callee = pairs.col.astype(np.int64)
+        rows_by.append(pairs.row.astype(np.int64))
+        sources.append(callee)
+        part.append(np.maximum(_share(raw[callee], raw[of_row[pairs.row]]), way[callee]))
+    beside = np.array([rule.relation not in OVER_CALLS for rule in graph.rules] or [False], bool)
+    place = np.full(len(graph.events), -1, np.int64)
+    place[rows] = np.arange(len(rows))
+    used = (
+        (owner[graph.cause] != owner[graph.effect]) & beside[graph.rule] & (place[graph.effect] >= 0)
+        if len(graph.cause)
+        else np.zeros(0, bool)
+    )
+    if used.any():
+        source, row = owner[graph.cause[used]], place[graph.effect[used]]
+        of_host = np.array([topology.kinds.get(name) == "host" for name in names], bool)
+        rows_by.append(row)
+        sources.append(source)
+        by_host = np.where(of_host[source], sure[graph.cause[used]], 0.0)
+        part.append(np.maximum(_share(raw[source], raw[of_row[row]]), by_host))
+    return _best(len(rows), rows_by, sources, part)
+
+
+def _share(by: Array, own: Array) -> Array:
+    return by / np.maximum(by + own, 1e-12)
+
+
+def _sureness(graph: CausalityGraph) -> npt.NDArray[np.float64]:
+    """How far each event's own evidence is believed, in [0, 1): shape (events,)."""
+    evidence = [event.evidence for event in graph.events]
+    strength = np.array([0.0 if e is None or e.blame <= 0 else max(e.likelihood, 0.0) for e in evidence] or [])
+    return strength / (strength + SURE)
+
+
+def _best(count: int, rows: list[Array], sources: list[Array], part: list[Array]) -> Explanations:
+    by, most = np.full(count, -1, np.int64), np.zeros(count)
+    if rows:
+        row, source, value = np.concatenate(rows), np.concatenate(sources), np.concatenate(part)
+        order = np.lexsort((source, -value, row))
+        first = order[np.flatnonzero(np.diff(row[order], prepend=-1) != 0)]
+        by[row[first]], most[row[first]] = source[first], value[first]
+    return Explanations(by=by, part=most)
