@@ -100,14 +100,18 @@ def _order_events(context: Context, abnormal: AbnormalSeries, able: frozenset[st
 
 
 def _order_priors(abnormal: AbnormalSeries) -> npt.NDArray[np.float64]:
-    """How readily each series shows a cause: the prior of its kind; 0 where it describes the machine below."""
+    """How readily each series shows a cause: between the prior of its kind and 1, as order says more than kind.
+
+    0 for observations and for series that describe the machine below.
+    """
     codes = abnormal.frame.metric[abnormal.row].astype(np.int64) * 2 + (abnormal.deviation > 0)
     distinct, position = np.unique(codes, return_inverse=True)
     priors = []
     for code in distinct.tolist():
         metric = abnormal.frame.metrics[code // 2]
-        own = classify(metric).scope == "component"
-        priors.append(load_kinds()[kind_of(metric, "up" if code % 2 else "down")].prior if own else 0.0)
+        prior = load_kinds()[kind_of(metric, "up" if code % 2 else "down")].prior
+        counts = prior > 0 and classify(metric).scope == "component"
+        priors.append((1 + prior) / 2 if counts else 0.0)
     return np.array(priors)[position]
 
 
