@@ -8,6 +8,7 @@ import numpy as np
 
 from rca.extract.context import Context
 from rca.ranking import Ranking
+from rca.symptoms import check_symptoms
 from rca.types import Verdict
 
 # Belief goes with a power of the evidence: two candidates at 2 : 1 are believed 8 : 1.
@@ -38,6 +39,13 @@ def judge(ranking: Ranking, context: Context) -> Judgement:
     certainty = strength[0] / (strength[0] + HALF)
     confidence = tuple(float(x) for x in np.clip(belief / belief.sum() * certainty, 0.0, 1.0))
     reasons = []
+    checks = check_symptoms(context)
+    if checks and not any(check.confirmed for check in checks):
+        clearest = max(checks, key=lambda check: check.deviation or 0.0)
+        reasons.append(
+            f"the alert is not confirmed: {clearest.symptom.metric} of {clearest.symptom.component} lies "
+            f"{clearest.deviation:.1f} standard deviations from its health"
+        )
     if strength[0] < NAMED:
         reasons.append(f"the evidence against {ranking.first} is faint")
     if len(strength) > 1 and strength[1] > SEPARATED * strength[0]:
