@@ -32,12 +32,14 @@ def binomial_ratio(k1: Array, n1: Array, k0: Array, n0: Array) -> Array:
         - _log_likelihood(k1, n1, pooled)
         - _log_likelihood(hits, trials, pooled)
     )
-    return np.sign(window - health) * np.maximum(gain, 0.0) / LN10
+    ratio: Array = np.sign(window - health) * np.maximum(gain, 0.0) / LN10
+    return ratio
 
 
 def _log_likelihood(k: Array, n: Array, p: Array) -> Array:
     p = np.clip(p, 1e-9, 1 - 1e-9)
-    return k * np.log(p) + (n - k) * np.log1p(-p)
+    total: Array = k * np.log(p) + (n - k) * np.log1p(-p)
+    return total
 
 
 def saturate(x: Array, scale: Array | float) -> Array:

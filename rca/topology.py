@@ -20,8 +20,6 @@ from rca.errors import TopologyError
 if TYPE_CHECKING:
     import networkx as nx
 
-    from rca.telemetry import SpanBatch, Telemetry
-
 
 @dataclass(frozen=True, kw_only=True)
 class Topology:
@@ -100,9 +98,7 @@ class Topology:
         rows, columns = code[self.caller], code[self.callee]
         kept = (rows >= 0) & (columns >= 0)
         shape = (len(names), len(names))
-        return sparse.csr_array(
-            sparse.coo_array((self.weight[kept], (rows[kept], columns[kept])), shape=shape), dtype=np.float64
-        )
+        return sparse.coo_array((self.weight[kept], (rows[kept], columns[kept])), shape=shape).tocsr()
 
     def callees(self, component: str) -> tuple[str, ...]:
         """What a component depends on directly."""
@@ -154,11 +150,11 @@ class Topology:
             attributes={**other.attributes, **self.attributes},
         )
 
-    def to_networkx(self) -> nx.DiGraph:
+    def to_networkx(self) -> nx.DiGraph[str]:
         """A networkx view: a -> b where a depends on b, ``weight`` the calls."""
         import networkx as nx
 
-        graph = nx.DiGraph()
+        graph: nx.DiGraph[str] = nx.DiGraph()
         for name in self.components:
             graph.add_node(name, kind=self.kinds.get(name, "service"), **self.attributes.get(name, {}))
         for a, b, w in zip(self.caller, self.callee, self.weight, strict=True):

@@ -13,9 +13,9 @@ import re
 import numpy as np
 import numpy.typing as npt
 
+from rca.spans import find_spans
 from rca.telemetry import NO_PEER, SPAN_CONSUMER, SPAN_PRODUCER, SpanBatch
 from rca.topology import Topology
-from rca.spans import find_spans
 
 # Product names as OpenTelemetry's db.system.name and messaging.system list them, and what clouds call theirs.
 _NAMES = (

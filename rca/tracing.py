@@ -116,10 +116,9 @@ def cut_requests(
     lost = find_orphans(spans, parent_row, tops, known_edges, replica_of or {})
     rows, names = _items(spans, parent_row, tops, request, parent, types, lost, logs, templates)
     item_keys, items = _item_codes(rows, names, types)
-    occurs = sparse.csr_array(
-        (np.ones(len(rows), np.float64), (rows, item_keys)), shape=(len(tops), len(items)), dtype=np.float64
-    )
-    occurs.sum_duplicates()
+    occurs = sparse.coo_array(
+        (np.ones(len(rows), np.float64), (rows, item_keys)), shape=(len(tops), len(items))
+    ).tocsr()
     occurs.data[:] = 1.0
     start = spans.start[tops]
     type_names, type_of = encode(types) if len(types) else ((), np.zeros(0, np.int32))

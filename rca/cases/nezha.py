@@ -139,7 +139,9 @@ def _tables(path: Path, days: list[str], what: str, columns: list[str]) -> pd.Da
     if not files:
         return pd.DataFrame({column: pd.Series(dtype=object) for column in columns})
     kinds = {"TraceID": str, "SpanID": str, "ParentID": str, "PodName": str, "OperationName": str, "Log": str}
-    tables = [pd.read_csv(file, usecols=columns, dtype={k: v for k, v in kinds.items() if k in columns}) for file in files]
+    tables = [
+        pd.read_csv(file, usecols=columns, dtype={k: v for k, v in kinds.items() if k in columns}) for file in files
+    ]
     return pd.concat(tables, ignore_index=True)
 
 

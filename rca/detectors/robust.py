@@ -79,7 +79,8 @@ class RobustDetector:
     def score(self, window: MetricFrame) -> npt.NDArray[np.float32]:
         """x / (1 + x) of the deviation in healthy limits; see ``Detector``."""
         size = np.nan_to_num(np.abs(self.deviations(window)), nan=0.0)
-        return (size / (1.0 + size)).astype(np.float32)
+        scores: npt.NDArray[np.float32] = (size / (1.0 + size)).astype(np.float32)
+        return scores
 
     def find(self, window: MetricFrame) -> npt.NDArray[np.int64]:
         """The row of each of the window's series, -1 where it was not in the history."""
@@ -123,4 +124,5 @@ def _limits(z: npt.NDArray[Any], metric: npt.NDArray[Any]) -> npt.NDArray[np.flo
         finite = values[np.isfinite(values)]
         if finite.size >= FEWEST_POOLED:
             pooled[rows] = max(1.0, float(np.quantile(finite, POOLED_QUANTILE)))
-    return np.maximum(np.maximum(own, pooled), 1.0).astype(np.float32)
+    limits: npt.NDArray[np.float32] = np.maximum(np.maximum(own, pooled), 1.0).astype(np.float32)
+    return limits

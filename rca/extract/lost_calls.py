@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rca.calls import CallTable
+from rca.calls import SEPARATOR, CallTable
 from rca.extract.context import Context
 from rca.extract.network import edge_ends
+from rca.health.edges import EdgeHealth
 from rca.likelihood import binomial_ratio, saturate
+from rca.spans import component_of
 from rca.types import Event, Evidence
 
 Array = npt.NDArray[Any]
 
 SCALE = 10.0
 FEWEST_POWERS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Losses:
+    """Lost calls by pair of components and what they say of each component.
+
+    ``callers``, ``callees`` codes, shape (pairs,); ``ratio`` (log10), ``lost`` and ``made`` calls,
+    shape (pairs, candidates); ``complaints`` callees towards which a component's calls newly fail,
+    ``into`` and ``own`` ratios that speak against it as callee and as caller, shape (components, candidates).
+    """
+
+    callers: Array
+    callees: Array
+    ratio: Array
+    lost: Array
+    made: Array
+    complaints: Array
+    into: Array
+    own: Array
 
 
 def extract_lost_calls(context: Context, calls: CallTable) -> list[Event]:
@@ -28,87 +50,85 @@ def extract_lost_calls(context: Context, calls: CallTable) -> list[Event]:
     health = context.health.edges
     if health is None or not len(calls.edge):
         return []
-    names = list(context.components)
-    place = {name: i for i, name in enumerate(names)}
-    pairs, ratio, k1, n1 = _pair_ratios(context, calls, place)
-    callers, callees = pairs // len(names), pairs % len(names)
-    failing = ratio > FEWEST_POWERS
-    shape = (len(names), len(context.onsets))
-    complaints, into, own = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    np.add.at(complaints, callers, failing.astype(float))
-    np.add.at(into, callees, np.where(failing, ratio, 0.0) / np.maximum(complaints[callers], 1.0))
-    np.add.at(own, callers, np.where(failing & (complaints[callers] >= 2), ratio, 0.0) / 2.0)
-    total = np.maximum(into, own)
+    losses = _weigh(context, calls, health)
+    total = np.maximum(losses.into, losses.own)
     blame = saturate(total, SCALE).mean(axis=1)
-    events = []
-    for at in np.flatnonzero(total.max(axis=1, initial=0.0) > FEWEST_POWERS):
-        candidate = int(np.argmax(total[at]))
-        outward = own[at, candidate] > into[at, candidate]
-        mine = np.flatnonzero((callers if outward else callees) == at)
-        worst = mine[np.argmax(ratio[mine, candidate])]
-        lost, made = k1[mine, candidate].sum(), n1[mine, candidate].sum()
-        sentence = (
-            f"calls out of {names[at]} fail towards {int(complaints[at, candidate])} components that report no failure"
-            if outward
-            else f"{lost:.0f} of {made:.0f} calls into {names[at]} fail without failing there, "
-            f"most of them from {names[callers[worst]]}"
-        )
-        events.append(
-            Event(
-                id=f"calls.failing:{names[at]}:calls",
-                component=names[at],
-                kind="calls.failing",
-                name="errors that only the client sees",
-                start=int(context.onsets[candidate]),
-                end=int(context.ends[candidate]),
-                severity=float(blame[at]),
-                direction="up",
-                evidence=Evidence(
-                    sentence=sentence,
-                    group="lost calls",
-                    blame=float(blame[at]),
-                    likelihood=float(total[at, candidate]),
-                ),
-            )
-        )
-    return events
+    return [
+        _event(context, losses, at, int(np.argmax(total[at])), float(blame[at]))
+        for at in np.flatnonzero(total.max(axis=1, initial=0.0) > FEWEST_POWERS).tolist()
+    ]
 
 
-def _pair_ratios(context: Context, calls: CallTable, place: dict[str, int]) -> tuple[Array, Array, Array, Array]:
-    """Pairs of components (caller * n + callee), their log10 ratios, lost and made calls per candidate."""
-    health = context.health.edges
-    assert health is not None  # noqa: S101  # the caller checked; narrows the type
-    size = len(place)
+def _weigh(context: Context, calls: CallTable, health: EdgeHealth) -> _Losses:
+    size = len(context.components)
+    place = {name: i for i, name in enumerate(context.components)}
     # A call that was lost may have been meant for any replica: services are compared.
     service = np.array([place.get(context.topology.service(name), at) for name, at in place.items()], np.int64)
     callers, callees = edge_ends(calls.edges, place)
-    callees = service[callees]
-    pair_of_edge = callers * size + callees
-    pairs, of_edge = np.unique(pair_of_edge, return_inverse=True)
-    k1 = np.zeros((len(pairs), len(context.onsets)))
-    n1 = np.zeros_like(k1)
-    pair = of_edge[calls.edge]
+    pairs, of_edge = np.unique(callers * size + service[callees], return_inverse=True)
+    lost, made = _count(context, calls, of_edge[calls.edge], len(pairs))
+    healthy_lost, healthy_made = _healthy_counts(health, pairs, place, service)
+    ratio = np.maximum(binomial_ratio(lost, made, healthy_lost[:, None], healthy_made[:, None]), 0.0)
+    ratio = np.where(healthy_made[:, None] > 0, ratio, 0.0)
+    failing = ratio > FEWEST_POWERS
+    complaints, into, own = (np.zeros((size, len(context.onsets))) for _ in range(3))
+    a, b = pairs // size, pairs % size
+    np.add.at(complaints, a, failing.astype(float))
+    np.add.at(into, b, np.where(failing, ratio, 0.0) / np.maximum(complaints[a], 1.0))
+    np.add.at(own, a, np.where(failing & (complaints[a] >= 2), ratio, 0.0) / 2.0)
+    return _Losses(callers=a, callees=b, ratio=ratio, lost=lost, made=made, complaints=complaints, into=into, own=own)
+
+
+def _count(context: Context, calls: CallTable, pair: Array, size: int) -> tuple[Array, Array]:
+    """Lost calls and all calls of each pair per candidate onset, shape (pairs, candidates) each."""
+    lost, made = np.zeros((size, len(context.onsets))), np.zeros((size, len(context.onsets)))
     for candidate, (a, b) in enumerate(zip(context.onsets, context.ends, strict=True)):
         inside = (calls.start >= a) & (calls.start < b)
-        n1[:, candidate] = np.bincount(pair[inside], minlength=len(pairs))
-        k1[:, candidate] = np.bincount(pair[inside & calls.lost], minlength=len(pairs))
-    k0, n0 = np.zeros(len(pairs)), np.zeros(len(pairs))
-    known = [i for i, edge in enumerate(health.edges) if all(_end in place for _end in _ends(edge))]
-    kept = tuple(health.edges[i] for i in known)
-    a, b = edge_ends(kept, place)
-    healthy_pair = a * size + service[b]
-    at = np.searchsorted(pairs, healthy_pair)
-    at = np.minimum(at, len(pairs) - 1)
-    hit = pairs[at] == healthy_pair
-    np.add.at(k0, at[hit], health.lost[known][hit])
-    np.add.at(n0, at[hit], health.made[known][hit])
-    ratio = np.where(n0[:, None] > 0, np.maximum(binomial_ratio(k1, n1, k0[:, None], n0[:, None]), 0.0), 0.0)
-    return pairs, ratio, k1, n1
+        made[:, candidate] = np.bincount(pair[inside], minlength=size)
+        lost[:, candidate] = np.bincount(pair[inside & calls.lost], minlength=size)
+    return lost, made
 
 
-def _ends(edge: str) -> tuple[str, str]:
-    from rca.calls import SEPARATOR
-    from rca.spans import component_of
+def _healthy_counts(health: EdgeHealth, pairs: Array, place: dict[str, int], service: Array) -> tuple[Array, Array]:
+    """Healthy lost calls and all healthy calls of each pair (caller * components + callee), shape (pairs,)."""
+    ends = [[component_of(end) for end in edge.split(SEPARATOR)] for edge in health.edges]
+    known = [i for i, names in enumerate(ends) if all(name in place for name in names)]
+    callers, callees = edge_ends(tuple(health.edges[i] for i in known), place)
+    pair = callers * len(place) + service[callees]
+    at = np.minimum(np.searchsorted(pairs, pair), len(pairs) - 1)
+    hit = pairs[at] == pair
+    lost, made = np.zeros(len(pairs)), np.zeros(len(pairs))
+    np.add.at(lost, at[hit], health.lost[known][hit])
+    np.add.at(made, at[hit], health.made[known][hit])
+    return lost, made
 
-    caller, callee = edge.split(SEPARATOR)
-    return component_of(caller), component_of(callee)
+
+def _event(context: Context, losses: _Losses, at: int, candidate: int, blame: float) -> Event:
+    names = context.components
+    outward = bool(losses.own[at, candidate] > losses.into[at, candidate])
+    mine = np.flatnonzero((losses.callers if outward else losses.callees) == at)
+    worst = int(mine[np.argmax(losses.ratio[mine, candidate])])
+    lost, made = losses.lost[mine, candidate].sum(), losses.made[mine, candidate].sum()
+    sentence = (
+        f"calls out of {names[at]} fail towards {int(losses.complaints[at, candidate])} components "
+        "that report no failure"
+        if outward
+        else f"{lost:.0f} of {made:.0f} calls into {names[at]} fail without failing there, "
+        f"most of them from {names[losses.callers[worst]]}"
+    )
+    return Event(
+        id=f"calls.failing:{names[at]}:calls",
+        component=names[at],
+        kind="calls.failing",
+        name="errors that only the client sees",
+        start=int(context.onsets[candidate]),
+        end=int(context.ends[candidate]),
+        severity=blame,
+        direction="up",
+        evidence=Evidence(
+            sentence=sentence,
+            group="lost calls",
+            blame=blame,
+            likelihood=float(max(losses.own[at, candidate], losses.into[at, candidate])),
+        ),
+    )

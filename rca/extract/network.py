@@ -72,7 +72,7 @@ def _events(context: Context, names: list[str], ledger: _Ledger, kind: str) -> l
         ratio = np.maximum(into, 0.0)
     blame = saturate(ratio, SCALE).mean(axis=1)
     events = []
-    for at in np.flatnonzero(ratio.max(axis=1, initial=0.0) > 1.0):
+    for at in np.flatnonzero(ratio.max(axis=1, initial=0.0) > 1.0).tolist():
         candidate = int(np.argmax(ratio[at]))
         events.append(
             Event(

@@ -148,7 +148,8 @@ def _widen(parts: Array, keys: Array, all_keys: Array) -> Array:
 
 def _between(counts: Array, begin: Array, stop: Array) -> Array:
     running = np.concatenate([np.zeros((counts.shape[0], 1)), np.cumsum(counts, axis=1)], axis=1)
-    return running[:, stop] - running[:, begin]
+    counted: Array = running[:, stop] - running[:, begin]
+    return counted
 
 
 def _own_events(context: Context, patterns: Patterns, owner: Array, names: list[str], scale: Array) -> list[Event]:

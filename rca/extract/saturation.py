@@ -5,7 +5,7 @@ Two samples in a row count, so that a single spike raises nothing.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,8 +49,43 @@ def extract_saturation(context: Context, requests: RequestTable) -> list[Event]:
     rows = _resources(context, frame)
     if not len(rows):
         return []
-    part = per_demand(frame.select(rows), demand_factor(frame, health.detector))
-    excess = health.detector.deviations(part)  # (series, time)
+    series = frame.select(rows)
+    demand = per_demand(series, demand_factor(frame, health.detector))
+    excess = health.detector.deviations(demand)
+    peaks = _news(context, frame, excess)
+    touched = _touched(context, requests)
+    on_path = np.array([touched is None or frame.components[code] in touched for code in series.component])
+    beyond = np.where(on_path, 1.0, OFF_PATH)[:, None] * np.maximum(peaks - 1.0, 0.0)
+    at = health.detector.find(series)
+    found = _Resources(
+        series=series,
+        excess=excess,
+        peaks=peaks,
+        blame=saturate(beyond, SCALE).mean(axis=1),
+        usual=health.detector.median[at],
+        on_path=on_path,
+    )
+    return [_event(context, found, row) for row in np.flatnonzero(peaks.max(axis=1, initial=0.0) > 1.0).tolist()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Resources:
+    """Resource series: ``excess`` (series, time) and ``peaks`` (series, candidates) in healthy limits.
+
+    ``blame``, ``usual`` (the healthy median) and ``on_path`` (whether requests touch the component)
+    have shape (series,).
+    """
+
+    series: MetricFrame
+    excess: Array
+    peaks: Array
+    blame: Array
+    usual: Array
+    on_path: Array
+
+
+def _news(context: Context, frame: MetricFrame, excess: Array) -> Array:
+    """The peak of each series per candidate onset, less what it reached before: shape (series, candidates)."""
     step = frame.step
     peaks = np.stack(
         [
@@ -58,48 +93,39 @@ def extract_saturation(context: Context, requests: RequestTable) -> list[Event]:
             for a, b in zip(context.onsets, context.ends, strict=True)
         ],
         axis=1,
-    )  # (series, candidates)
+    )
     # What was as high before the incident is no news: a leak of last week, a level of today.
     usual = _usual_before(excess, frame.times <= int(context.onsets.min()) + step // 3)[:, None]
-    peaks = np.where(peaks < STILL_GROWS * usual, peaks - usual, peaks)
-    beyond = np.maximum(peaks - 1.0, 0.0)
-    touched = _touched(context, requests)
-    names = np.array(frame.components, dtype=object)[part.component]
-    on_path = np.array([touched is None or name in touched for name in names])
-    beyond = np.where(on_path[:, None], beyond, OFF_PATH * beyond)
-    blame = saturate(beyond, SCALE).mean(axis=1)
-    kinds = load_kinds()
-    events = []
-    for row in np.flatnonzero(peaks.max(axis=1, initial=0.0) > 1.0):
-        metric = frame.metrics[part.metric[row]]
-        kind = kind_of(metric, "up")
-        candidate = int(np.argmax(peaks[row]))
-        value = float(np.clip(blame[row] * kinds[kind].prior, 0.0, 1.0))
-        start, level = _begin(frame.values[rows[row]], excess[row], frame.times, context, candidate)
-        at = health.detector.find(part.select(np.array([row])))[0]
-        events.append(
-            Event(
-                id=f"{kind}:{names[row]}:{metric}",
-                component=str(names[row]),
-                kind=kind,
-                name=metric,
-                start=start,
-                end=int(context.ends[candidate]),
-                severity=value,
-                direction="up",
-                evidence=Evidence(
-                    sentence=f"{metric} of {names[row]} at {level:.4g}, {peaks[row, candidate]:.1f} times beyond what it "
-                    f"reaches in health (usually {float(health.detector.median[at]):.4g})"
-                    + ("" if on_path[row] else "; no request touched it"),
-                    group="saturation",
-                    blame=value,
-                    weak=kinds[kind].explainable,
-                    explainable=kinds[kind].explainable,
-                    likelihood=float(min(peaks[row, candidate], 300.0)),
-                ),
-            )
-        )
-    return events
+    return np.where(peaks < STILL_GROWS * usual, peaks - usual, peaks)
+
+
+def _event(context: Context, found: _Resources, row: int) -> Event:
+    frame = found.series
+    name, metric = frame.components[frame.component[row]], frame.metrics[frame.metric[row]]
+    kind = load_kinds()[kind_of(metric, "up")]
+    candidate = int(np.argmax(found.peaks[row]))
+    peak = float(found.peaks[row, candidate])
+    blame = float(np.clip(found.blame[row] * kind.prior, 0.0, 1.0))
+    start, level = _begin(frame.values[row], found.excess[row], frame.times, context, candidate)
+    return Event(
+        id=f"{kind.name}:{name}:{metric}",
+        component=name,
+        kind=kind.name,
+        name=metric,
+        start=start,
+        end=int(context.ends[candidate]),
+        severity=blame,
+        direction="up",
+        evidence=Evidence(
+            sentence=f"{metric} of {name} at {level:.4g}, {peak:.1f} times beyond what it reaches in health "
+            f"(usually {float(found.usual[row]):.4g})" + ("" if found.on_path[row] else "; no request touched it"),
+            group="saturation",
+            blame=blame,
+            weak=kind.explainable,
+            explainable=kind.explainable,
+            likelihood=min(peak, 300.0),
+        ),
+    )
 
 
 def _resources(context: Context, frame: MetricFrame) -> npt.NDArray[np.int64]:
@@ -138,20 +164,21 @@ def per_demand(part: MetricFrame, factor: Array) -> MetricFrame:
 
 
 def _peak(excess: Array, inside: Array) -> Array:
-    part = np.where(np.isnan(excess[:, inside]), 0.0, excess[:, inside])
-    return part.max(axis=1, initial=0.0)
+    peak: Array = np.nan_to_num(excess[:, inside], nan=0.0).max(axis=1, initial=0.0)
+    return peak
 
 
 def _usual_before(excess: Array, before: Array) -> Array:
     """The excess that every one of the last samples before the earliest onset reached, at least 0."""
     part = excess[:, np.flatnonzero(before)[-SAMPLES_BEFORE:]]
     lowest = sorted_quantiles(part, (0.0,))[0]
-    return np.maximum(np.nan_to_num(lowest, nan=0.0), 0.0)
+    usual: Array = np.maximum(np.nan_to_num(lowest, nan=0.0), 0.0)
+    return usual
 
 
 def _begin(values: Array, excess: Array, times: Array, context: Context, candidate: int) -> tuple[int, float]:
     """When the run beyond the limit began, and its highest value."""
-    inside = (times > context.onsets[candidate]) & (times <= context.ends[candidate] + np.int64(0))
+    inside = (times > context.onsets[candidate]) & (times <= context.ends[candidate])
     over = np.flatnonzero(inside & (np.nan_to_num(excess) > 1.0))
     if not over.size:
         return int(context.onsets[candidate]), float(np.nanmax(values)) if np.isfinite(values).any() else 0.0

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rca.calls import CallTable
+from rca.health.columns import check_codes, check_lengths, to_names
 from rca.tracing import RequestTable
 
 # Bins grow by 2 %: quantiles are right within 1 %, far below the factor of two that matters.
@@ -67,7 +68,7 @@ class EdgeHealth:
     @cached_property
     def calls(self) -> npt.NDArray[np.float64]:
         """Healthy calls per edge, shape (edges,)."""
-        return np.bincount(self.edge, self.count, len(self.edges))
+        return np.bincount(self.edge, self.count, len(self.edges)).astype(np.float64)
 
     def quantile(self, q: float) -> npt.NDArray[np.float64]:
         """The q-quantile of each edge's gap in ns, shape (edges,); NaN where there were no calls."""
@@ -121,14 +122,26 @@ class EdgeHealth:
     @classmethod
     def from_arrays(cls, arrays: dict[str, npt.NDArray[Any]]) -> EdgeHealth:
         """The reverse of ``to_arrays``."""
-        return cls(**{k: tuple(str(x) for x in v) if k == "edges" else v for k, v in arrays.items()})
+        edges = to_names(arrays["edges"])
+        check_lengths("edges", len(edges), made=arrays["made"], lost=arrays["lost"])
+        check_lengths("cells", len(arrays["edge"]), edge=arrays["edge"], bin=arrays["bin"], count=arrays["count"])
+        check_codes("edge", arrays["edge"], len(edges))
+        return cls(
+            edges=edges,
+            edge=arrays["edge"],
+            bin=arrays["bin"],
+            count=arrays["count"],
+            made=arrays["made"],
+            lost=arrays["lost"],
+        )
 
 
 def to_bins(gap: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
     """The bin of each gap in ns."""
     size = np.abs(gap.astype(np.float64)) / UNIT
     index = np.where(size < 1.0, 0, 1 + np.floor(np.log(np.maximum(size, 1.0)) / GROWTH))
-    return (np.sign(gap) * index).astype(np.int32)
+    signed: npt.NDArray[np.int32] = (np.sign(gap) * index).astype(np.int32)
+    return signed
 
 
 def from_bins(bins: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rca.detectors.robust import RobustDetector
+from rca.health.columns import to_names
 from rca.telemetry import MetricFrame
 from rca.types import Window
 
@@ -52,8 +53,17 @@ class MetricHealth:
     @classmethod
     def from_arrays(cls, arrays: dict[str, npt.NDArray[Any]]) -> MetricHealth:
         """The reverse of ``to_arrays``."""
-        words = ("components", "metrics")
-        return cls(sample=MetricFrame(**{k: tuple(str(x) for x in v) if k in words else v for k, v in arrays.items()}))
+        return cls(
+            sample=MetricFrame(
+                components=to_names(arrays["components"]),
+                metrics=to_names(arrays["metrics"]),
+                component=arrays["component"],
+                metric=arrays["metric"],
+                peer=arrays["peer"],
+                times=arrays["times"],
+                values=arrays["values"],
+            )
+        )
 
 
 def clean_columns(metrics: MetricFrame, cut: tuple[Window, ...]) -> npt.NDArray[np.bool_]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from rca.calls import SEPARATOR
+from rca.health.columns import check_codes, check_lengths, to_names
 from rca.spans import component_of
 from rca.tracing import ENTRY, LOG, RequestTable
 from rca.types import MINUTE
@@ -118,8 +119,8 @@ class RequestHealth:
             covered_blocks=add("covered_blocks"),
             first=(pairs // width).astype(np.int32),
             second=(pairs % width).astype(np.int32),
-            both=np.bincount(code, np.concatenate([p.both for p, _ in parts]), len(pairs)),
-            squares=np.bincount(code, np.concatenate([p.squares for p, _ in parts]), len(pairs)),
+            both=_totals(code, np.concatenate([p.both for p, _ in parts]), len(pairs)),
+            squares=_totals(code, np.concatenate([p.squares for p, _ in parts]), len(pairs)),
             noise_components=names,
             noise=np.concatenate([_spread(part.noise, part.noise_components, names) for part, _ in parts]),
             background=tuple(sorted({*self.background, *other.background})),
@@ -136,8 +137,32 @@ class RequestHealth:
     @classmethod
     def from_arrays(cls, arrays: dict[str, npt.NDArray[Any]]) -> RequestHealth:
         """The reverse of ``to_arrays``."""
-        words = ("items", "noise_components", "background")
-        return cls(**{k: tuple(str(x) for x in v) if k in words else v for k, v in arrays.items()})
+        items, names = to_names(arrays["items"]), to_names(arrays["noise_components"])
+        of_item = ("requests", "covered", "blocks", "covered_blocks")
+        of_pair = ("first", "second", "both", "squares")
+        check_lengths("items", len(items), **{name: arrays[name] for name in of_item})
+        check_lengths("pairs", len(arrays["first"]), **{name: arrays[name] for name in of_pair})
+        check_lengths("noise components", len(names), noise=arrays["noise"].T)
+        check_codes("first", arrays["first"], len(items))
+        check_codes("second", arrays["second"], len(items))
+        return cls(
+            items=items,
+            requests=arrays["requests"],
+            covered=arrays["covered"],
+            blocks=arrays["blocks"],
+            covered_blocks=arrays["covered_blocks"],
+            first=arrays["first"],
+            second=arrays["second"],
+            both=arrays["both"],
+            squares=arrays["squares"],
+            noise_components=names,
+            noise=arrays["noise"],
+            background=to_names(arrays["background"]),
+        )
+
+
+def _totals(code: npt.NDArray[Any], values: npt.NDArray[Any], size: int) -> npt.NDArray[np.float64]:
+    return np.bincount(code, values, size).astype(np.float64)
 
 
 def _spread(noise: npt.NDArray[np.float32], names: tuple[str, ...], into: tuple[str, ...]) -> npt.NDArray[np.float32]:
@@ -170,15 +195,15 @@ class RequestBlocks:
         coo = both.tocoo()
         log_entry = of_log[coo.col]
         n = np.where(log_entry, trials_of[1][coo.row, self.first[coo.col]], trials_of[0][coo.row, self.first[coo.col]])
-        squares = np.bincount(coo.col, coo.data**2 / np.maximum(n, 1), minlength=both.shape[1])
-        total = np.asarray(both.sum(axis=0)).ravel()
+        squares = _totals(coo.col, coo.data**2 / np.maximum(n, 1), both.shape[1])
+        total = _column_sums(both)
         kept = total > 0
         health = RequestHealth(
             items=self.items,
-            requests=np.asarray(requests.sum(axis=0)).ravel(),
-            covered=np.asarray(covered.sum(axis=0)).ravel(),
-            blocks=np.asarray((requests > 0).sum(axis=0)).ravel().astype(np.int64),
-            covered_blocks=np.asarray((covered > 0).sum(axis=0)).ravel().astype(np.int64),
+            requests=_column_sums(requests),
+            covered=_column_sums(covered),
+            blocks=_column_sums(requests > 0).astype(np.int64),
+            covered_blocks=_column_sums(covered > 0).astype(np.int64),
             first=self.first[kept].astype(np.int32),
             second=self.second[kept].astype(np.int32),
             both=total[kept],
@@ -211,6 +236,10 @@ class RequestBlocks:
             ratio = deviations(k1, n1, health.both - k1, health.trials - n1, health.dispersion)
             noise[row] = strongest_by_group(np.abs(ratio), owner, len(names))
         return replace(health, noise_components=names, noise=noise)
+
+
+def _column_sums(matrix: sparse.csc_array) -> npt.NDArray[np.float64]:
+    return np.asarray(matrix.sum(axis=0), np.float64).ravel()
 
 
 def count_blocks(table: RequestTable, clean: npt.NDArray[np.bool_], *, size: int = MINUTE) -> RequestBlocks:

@@ -7,7 +7,7 @@ import os
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,19 +41,20 @@ def save_profile(profile: HealthProfile, path: str | Path) -> None:
         ProfileError: the file cannot be written.
     """
     path = Path(path)
+    parts = [name for name in PARTS if getattr(profile, name) is not None]
     head = {
         "version": VERSION,
         "small": profile.small,
         "windows": [[w.start, w.end] for w in profile.windows],
-        "parts": [name for name in PARTS if getattr(profile, name) is not None],
+        "parts": parts,
     }
     arrays: dict[str, npt.NDArray[Any]] = {"profile": np.frombuffer(json.dumps(head).encode(), np.uint8)}
-    for name in head["parts"]:  # type: ignore[attr-defined]  # a list of names, by construction
+    for name in parts:
         arrays |= {f"{name}.{key}": value for key, value in getattr(profile, name).to_arrays().items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            np.savez_compressed(file, **arrays)
+            _write_arrays(file, arrays)
             file.flush()
             os.fsync(file.fileno())
         Path(file.name).replace(path)
@@ -61,6 +62,14 @@ def save_profile(profile: HealthProfile, path: str | Path) -> None:
         raise ProfileError(
             f"cannot be written ({error})", where=path, remedy="Choose a folder you may write"
         ) from error
+
+
+def _write_arrays(file: IO[bytes], arrays: dict[str, npt.NDArray[Any]]) -> None:
+    """What ``numpy.savez_compressed`` writes, but never a pickle."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
 def load_profile(path: str | Path) -> HealthProfile:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rca.causality import CausalityGraph
+from rca.likelihood import saturate
 from rca.topology import Topology
 
 Array = npt.NDArray[Any]
@@ -80,14 +81,15 @@ def explain_rows(
 
 
 def _share(by: Array, own: Array) -> Array:
-    return by / np.maximum(by + own, 1e-12)
+    share: Array = by / np.maximum(by + own, 1e-12)
+    return share
 
 
 def _sureness(graph: CausalityGraph) -> npt.NDArray[np.float64]:
     """How far each event's own evidence is believed, in [0, 1): shape (events,)."""
     evidence = [event.evidence for event in graph.events]
-    strength = np.array([0.0 if e is None or e.blame <= 0 else max(e.likelihood, 0.0) for e in evidence] or [])
-    return strength / (strength + SURE)
+    likelihood = [0.0 if e is None or e.blame <= 0 else max(e.likelihood, 0.0) for e in evidence]
+    return saturate(np.array(likelihood, np.float64), SURE)
 
 
 def _best(count: int, rows: list[Array], sources: list[Array], part: list[Array]) -> Explanations:
