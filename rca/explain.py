@@ -10,6 +10,7 @@ from rca.causality import CausalityGraph
 from rca.chains import find_chain, reach
 from rca.confidence import judge
 from rca.extract.context import Context
+from rca.extract.failing import competitors
 from rca.kinds import load_kinds
 from rca.missing import find_missing
 from rca.ranking import Ranking
@@ -29,6 +30,7 @@ def write_report(
 ) -> Report:
     """Everything the reader sees, from what the stages found."""
     judgement = judge(ranking, context)
+    able = competitors(context)
     count = min(context.settings.top_k, len(ranking.order))
     causes = tuple(
         _cause(context, graph, ranking, place, judgement.confidence[place], suspects, culprit) for place in range(count)
@@ -55,6 +57,7 @@ def write_report(
         warnings=tuple(stages.warnings),
         graph=graph,
         timings=dict(stages.timings),
+        first_failing=next((name for name in ranking.names if name in able), ""),
     )
 
 

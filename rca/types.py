@@ -287,6 +287,8 @@ class Report:
 
     ``verdict``: "cause" (the first root cause is believed), "inconclusive" (candidates that the
     evidence does not separate; see ``missing``) or "healthy" (nothing abnormal was found).
+    ``first_failing`` is the first ranked component that takes part in requests: another than the
+    root cause where that is a host, a neighbour on it or a provider.
     ``ranking`` are all components that anything speaks against, most to blame first, ``scores``
     their scores in [0, 1].
     ``impact`` are degraded components that a cause explains, ``critical`` the events closest to
@@ -309,3 +311,4 @@ class Report:
     warnings: tuple[str, ...]
     graph: CausalityGraph
     timings: Mapping[str, float] = field(default_factory=dict)
+    first_failing: str = ""

@@ -21,12 +21,14 @@ class Opinion:
     Attributes:
         scores: component -> score, higher is more to blame.
         ranking: the order it gives itself; empty: by score.
+        first_failing: the component that it says failed first; "" where that is the first by score.
         culprit: id of the change that it blames, "none", or None where it says nothing of changes.
         findings: what was wrong, first candidate first.
     """
 
     scores: Mapping[str, float]
     ranking: tuple[str, ...] = ()
+    first_failing: str = ""
     culprit: str | None = None
     findings: tuple[Finding, ...] = ()
 
@@ -48,6 +50,7 @@ def read_report(report: Report) -> Opinion:
     return Opinion(
         scores=dict(zip(report.ranking, report.scores, strict=True)),
         ranking=report.ranking,
+        first_failing=report.first_failing,
         culprit=report.culprit,
         findings=tuple(_finding(cause) for cause in report.root_causes),
     )

@@ -115,11 +115,16 @@ def _judge(opinion: Opinion, components: Sequence[str], answer: Answer) -> Metho
     return MethodResult(
         ranking=opinion.ranking or order(opinion.scores),
         card=score_card(worst_rank(_complete(opinion.scores, components), answer.components)),
-        first_failing=float(first is not None and worst_rank(opinion.scores, (first,)) == 1),
+        first_failing=float(first is not None and _failed_first(opinion, first)),
         culprit=opinion.culprit,
         metric_rank=metric_rank(opinion.findings, answer) if answer.metric else None,
         fault_rank=fault_rank(opinion.findings, answer) if answer.kind else None,
     )
+
+
+def _failed_first(opinion: Opinion, component: str) -> bool:
+    named = opinion.first_failing
+    return named == component if named else worst_rank(opinion.scores, (component,)) == 1
 
 
 def _complete(scores: Mapping[str, float], components: Sequence[str]) -> dict[str, float]:

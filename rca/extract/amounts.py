@@ -181,10 +181,10 @@ def trace_symptom(context: Context, series: AmountSeries, component: int, kind: 
 
 
 def _signs(symptom: Symptom) -> tuple[float, ...]:
-    """The signs that a symptom's amount may have: one where its direction is told, else both."""
+    """The sign that a symptom's amount has: what users feel is more seconds and more failures, unless told otherwise."""
     family = classify(symptom.metric).family if symptom.metric else "other"
     if symptom.direction == "none" or family not in ("latency", "errors", "availability"):
-        return (1.0, -1.0)
+        return (1.0,)
     worse = "down" if family == "availability" else "up"
     return (1.0,) if symptom.direction == worse else (-1.0,)
 

@@ -30,6 +30,8 @@ SHORTEST_ROW, LONGEST_ROW = 10 * SECOND, 60 * SECOND
 
 LATENCY_NAME, FAILURE_NAME = "span duration", "span status"
 FAILED = 2
+# A component that is seen in fewer requests has no amount worth the name.
+FEWEST_REQUESTS = 20
 
 
 def amount_inputs(context: Context) -> AmountSeries | None:
@@ -58,7 +60,7 @@ def _read_spans(context: Context, metrics: AmountSeries | None) -> AmountSeries 
     requests = _requests(spans)
     service = context.topology.service
     covered = set() if metrics is None else {service(name) for name in metrics.components}
-    seen = np.unique(requests.component)
+    seen = np.flatnonzero(np.bincount(requests.component, minlength=1) >= FEWEST_REQUESTS)
     codes = np.array([code for code in seen if service(spans.components[code]) not in covered], np.int64)
     if not codes.size:
         return None
