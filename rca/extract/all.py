@@ -10,7 +10,7 @@ from rca.extract.amounts import extract_amounts
 from rca.extract.changes import extract_changes
 from rca.extract.context import Context
 from rca.extract.demand import extract_demand
-from rca.extract.edge_metrics import extract_silence, pair_samples
+from rca.extract.edge_metrics import pair_samples
 from rca.extract.failing import extract_failing
 from rca.extract.logs import extract_logs
 from rca.extract.lost_calls import extract_lost_calls
@@ -18,6 +18,7 @@ from rca.extract.network import extract_network
 from rca.extract.own_time import extract_own_time
 from rca.extract.requests import extract_requests
 from rca.extract.saturation import extract_saturation
+from rca.extract.silence import extract_silence
 from rca.stages import Stages
 from rca.types import Event
 
@@ -30,7 +31,7 @@ def _network(context: Context) -> list[Event]:
     return [
         *extract_silence(context, samples),
         *extract_network(context, calls, samples),
-        *extract_lost_calls(context, calls),
+        *extract_lost_calls(context, calls, samples),
     ]
 
 

@@ -8,11 +8,12 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from rca.extract.meaning import classify
 from rca.health import HealthProfile
 from rca.logs.templates import TemplateMiner, template_keys
 from rca.sampling import align
 from rca.settings import Settings
-from rca.telemetry import Texts, texts
+from rca.telemetry import MetricFrame, Texts, texts
 from rca.topology import Topology
 from rca.tracing import RequestTable, cut_requests
 from rca.types import Case, Incident, Window
@@ -93,12 +94,23 @@ def prepare(case: Case, settings: Settings) -> Context:
     topology = Topology.from_edges([]) if case.topology is None else case.topology
     if len(telemetry.spans):
         topology = topology.merge(topology_from_spans(telemetry.spans))
+    topology = topology.merge(_topology_from_metrics(telemetry.metrics))
     if case.health is not None and case.health.events is not None:
         topology = case.health.events.call_graph(topology)
     health = case.health
     if health is None:
         health = build_profile(telemetry.slice(healthy_window(case.incident, int(onsets.min()))), small=True)
     return Context(case=case, topology=topology, health=health, onsets=onsets, ends=ends, settings=settings)
+
+
+def _topology_from_metrics(metrics: MetricFrame) -> Topology:
+    """Who calls whom by the metrics that clients take of calls: a series with a peer on the client's side."""
+    pairs = [
+        (metrics.components[c], metrics.components[p])
+        for m, c, p in {*zip(metrics.metric.tolist(), metrics.component.tolist(), metrics.peer.tolist(), strict=True)}
+        if p >= 0 and classify(metrics.metrics[m]).side == "client"
+    ]
+    return Topology.from_edges(sorted(set(pairs)))
 
 
 def healthy_window(incident: Incident, earliest: int) -> Window:

@@ -1,4 +1,4 @@
-"""Metrics of calls between two components: gaps between both ends, and edges that fall silent."""
+"""Metrics of calls between two components: what the client sees and the server does not."""
 
 from __future__ import annotations
 
@@ -9,149 +9,161 @@ import numpy as np
 import numpy.typing as npt
 
 from rca.detectors.quantiles import sorted_quantiles
-from rca.detectors.robust import series_keys
 from rca.extract.context import Context
 from rca.extract.meaning import classify, normalise
+from rca.extract.slowness import IF_NORMAL, IF_SLOW
 from rca.health.edges import SLOW_FACTOR, SLOW_QUANTILE
-from rca.likelihood import binomial_ratio, saturate
 from rca.telemetry import MetricFrame
-from rca.types import Event, Evidence
 
 Array = npt.NDArray[Any]
 
-SCALE = 10.0
-# Latencies of a millisecond and less are the resolution of most histograms.
-RESOLUTION_SECONDS = 0.001
+# A sample of a metric that is taken at both ends of a call stands for five calls.
+CALLS_PER_SAMPLE = 5
+# Latencies of a millisecond and less are the resolution of most histograms; one failure in a
+# hundred is what health shows now and then.
+RESOLUTION_SECONDS, RESOLUTION_RATIO = 0.001, 0.01
+SIDES = frozenset(
+    ("client", "server", "source", "destination", "outgoing", "incoming", "egress", "ingress", "upstream", "downstream")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeSamples:
-    """Latency of calls taken at both ends, per pair of components.
+    """Samples of calls between pairs of components, one row per pair and sort.
 
-    ``gap`` client less server latency, shape (pairs, time), NaN where either is missing; ``limit``
-    the healthy limit, shape (pairs,); ``silent`` whether the client side reports nothing.
+    Attributes:
+        sort: "network" (client less server latency), "whole" (client latency towards a component
+            without latency of its own) or "lost" (failures that only the client sees).
+        callers, callees: names, shape (rows,).
+        times: ns, shape (time,); each sample describes the step before it.
+        late: bool, shape (rows, time): beyond its healthy limit; known: whether that can be told.
+        silent, healthy_silent: for latencies, whether the client reports nothing, and in how many
+            healthy samples that was so; healthy: healthy samples.
     """
 
+    sort: tuple[str, ...]
     callers: tuple[str, ...]
     callees: tuple[str, ...]
     times: Array
     step: int
-    gap: Array
-    limit: Array
+    late: Array
+    known: Array
     silent: Array
     healthy_silent: Array
     healthy: int
 
     def within(self, start: int, end: int) -> Array:
-        """Samples that describe [start, end): each describes the step before it."""
+        """Samples that describe [start, end)."""
         inside: Array = (self.times > start + self.step // 3) & (self.times <= end + self.step // 2)
         return inside
 
+    def rows_of(self, sort: str) -> Array:
+        """Rows of one sort."""
+        return np.array([i for i, own in enumerate(self.sort) if own == sort], np.int64)
+
+    def counts(self, rows: Array, onsets: Array, ends: Array) -> tuple[Array, Array]:
+        """Late and judged samples as pseudo-calls, each of shape (rows, candidates)."""
+        inside = np.stack([self.within(int(a), int(b)) for a, b in zip(onsets, ends, strict=True)], axis=1)
+        known = self.known[rows].astype(float)
+        slow = (known * self.late[rows]) @ inside
+        return CALLS_PER_SAMPLE * slow, CALLS_PER_SAMPLE * (known @ inside)
+
+    def ratios(self, rows: Array, onsets: Array, ends: Array) -> tuple[Array, Array, Array]:
+        """log10 likelihood ratio "slow against healthy", late and judged pseudo-calls, (rows, candidates)."""
+        slow, judged = self.counts(rows, onsets, ends)
+        return slow * IF_SLOW + (judged - slow) * IF_NORMAL, slow, judged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sides:
+    """Rows of a frame: the client's by (caller, callee, metric); the server's by pair, and by callee alone."""
+
+    client: dict[tuple[str, str, str], int]
+    server: dict[tuple[str, str, str], int]
+    measured: frozenset[tuple[str, str]]
+
 
 def pair_samples(context: Context) -> EdgeSamples:
-    """The client and server latencies of calls in the case, with their healthy limits."""
+    """What metrics with a peer tell of calls, against the profile's samples."""
     window, health = context.case.telemetry.metrics, context.health.metrics
-    client, server = _sides(window)
-    callers, callees, gap, silent = [], [], [], []
-    limits, healthy_silent = [], []
     healthy = health.sample if health is not None else MetricFrame.empty()
-    client0, server0 = _sides(healthy)
-    for pair in sorted(client):
-        row = window.values[client[pair]]
-        callers.append(pair[0])
-        callees.append(pair[1])
-        silent.append(~(row > 0))
-        other = window.values[server[pair]] if pair in server else np.full_like(row, np.nan)
-        gap.append(row - other)
-        limit, quiet = np.nan, 0.0
-        if pair in client0:
-            row0 = healthy.values[client0[pair]]
-            quiet = float((~(row0 > 0)).sum())
-            if pair in server0:
-                gap0 = (row0 - healthy.values[server0[pair]])[None, :]
-                high, middle = sorted_quantiles(gap0, (SLOW_QUANTILE, 0.5))[:, 0]
-                limit = max(float(high), SLOW_FACTOR * float(middle)) + _resolution(window, client[pair])
-        limits.append(limit)
-        healthy_silent.append(quiet)
+    now, before = _sides(window), _sides(healthy)
+    rows = []
+    for caller, callee, name in sorted(now.client):
+        family = classify(window.metrics[window.metric[now.client[caller, callee, name]]]).family
+        row = _row(window, healthy, now, before, (caller, callee, name), family)
+        if row is not None:
+            rows.append(row)
     width = len(window.times)
     return EdgeSamples(
-        callers=tuple(callers),
-        callees=tuple(callees),
+        sort=tuple(row[0] for row in rows),
+        callers=tuple(row[1] for row in rows),
+        callees=tuple(row[2] for row in rows),
         times=window.times,
         step=window.step,
-        gap=np.array(gap).reshape(len(gap), width),
-        limit=np.array(limits),
-        silent=np.array(silent, bool).reshape(len(silent), width),
-        healthy_silent=np.array(healthy_silent),
+        late=np.array([row[3] for row in rows], bool).reshape(len(rows), width),
+        known=np.array([row[4] for row in rows], bool).reshape(len(rows), width),
+        silent=np.array([row[5] for row in rows], bool).reshape(len(rows), width),
+        healthy_silent=np.array([row[6] for row in rows], np.float64),
         healthy=len(healthy.times),
     )
 
 
-def _sides(frame: MetricFrame) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], int]]:
-    """Rows of latency series by (caller, callee): measured at the client, measured at the server."""
-    client: dict[tuple[str, str], int] = {}
-    server: dict[tuple[str, str], int] = {}
-    for row in np.flatnonzero(frame.peer >= 0):
-        component, metric, peer = series_keys(frame.select(np.array([row])))[0]
-        meaning = classify(metric)
-        if meaning.family != "latency":
-            continue
-        if meaning.side == "client":
-            client.setdefault((component, peer), int(row))
+def _row(
+    window: MetricFrame, healthy: MetricFrame, now: _Sides, before: _Sides, key: tuple[str, str, str], family: str
+) -> tuple[str, str, str, Array, Array, Array, float] | None:
+    caller, callee, _ = key
+    seen = window.values[now.client[key]]
+    usual = healthy.values[before.client[key]] if key in before.client else np.full(len(healthy.times), np.nan)
+    other = _server_row(now, key)
+    if other is None and (callee, family) in now.measured:
+        return None  # the server measures something that does not compare
+    served = 0.0 if other is None else window.values[other]
+    other0 = _server_row(before, key)
+    served0 = 0.0 if other0 is None else healthy.values[other0]
+    resolution = RESOLUTION_RATIO if family == "errors" else _resolution(window, now.client[key])
+    gap, gap0 = seen - served, usual - served0
+    high, middle = sorted_quantiles(np.asarray(gap0, np.float32)[None, :], (SLOW_QUANTILE, 0.5))[:, 0]
+    limit = max(float(high), SLOW_FACTOR * float(middle)) + resolution
+    sort = "lost" if family == "errors" else "whole" if other is None else "network"
+    with np.errstate(invalid="ignore"):
+        late = gap > limit
+    known = np.isfinite(gap) & np.isfinite(limit)
+    return sort, caller, callee, late, known, ~(seen > 0), float((~(usual > 0)).sum())
+
+
+def _server_row(sides: _Sides, key: tuple[str, str, str]) -> int | None:
+    caller, callee, name = key
+    return sides.server.get((caller, callee, name), sides.server.get(("", callee, name)))
+
+
+def _sides(frame: MetricFrame) -> _Sides:
+    """Rows of latency and error series by the pair that they describe and the name without its side."""
+    client: dict[tuple[str, str, str], int] = {}
+    server: dict[tuple[str, str, str], int] = {}
+    measured: set[tuple[str, str]] = set()
+    if not (frame.peer >= 0).any():
+        return _Sides(client=client, server=server, measured=frozenset())
+    meanings = [classify(metric) for metric in frame.metrics]
+    names = [_sideless(metric) for metric in frame.metrics]
+    told = np.array([m.family in ("latency", "errors") and m.scope == "component" for m in meanings], bool)
+    for row in np.flatnonzero(told[frame.metric]).tolist():
+        code, peer = int(frame.metric[row]), int(frame.peer[row])
+        component = frame.components[frame.component[row]]
+        other = frame.components[peer] if peer >= 0 else ""
+        if meanings[code].side == "client":
+            if peer >= 0:
+                client.setdefault((component, other, names[code]), row)
         else:
-            server.setdefault((peer, component), int(row))
-    return client, server
+            server.setdefault((other, component, names[code]), row)
+            measured.add((component, meanings[code].family))
+    return _Sides(client=client, server=server, measured=frozenset(measured))
+
+
+def _sideless(metric: str) -> str:
+    return "_".join(word for word in normalise(metric).split("_") if word not in SIDES)
 
 
 def _resolution(frame: MetricFrame, row: int) -> float:
     name = normalise(frame.metrics[frame.metric[row]])
     return RESOLUTION_SECONDS * 1_000 if name.endswith(("_ms", "milliseconds")) else RESOLUTION_SECONDS
-
-
-def extract_silence(context: Context, samples: EdgeSamples) -> list[Event]:
-    """Events ``signal.missing``: a component that is still called but no longer calls others."""
-    if not len(samples.callers) or not samples.healthy:
-        return []
-    pairs, candidates = len(samples.callers), len(context.onsets)
-    n1 = np.array([samples.within(int(a), int(b)).sum() for a, b in zip(context.onsets, context.ends, strict=True)])
-    k1 = np.stack(
-        [
-            (samples.silent & samples.within(int(a), int(b))[None, :]).sum(axis=1)
-            for a, b in zip(context.onsets, context.ends, strict=True)
-        ],
-        axis=1,
-    )
-    ratio = np.maximum(
-        binomial_ratio(k1, n1[None, :], samples.healthy_silent[:, None], np.full((pairs, 1), samples.healthy)), 0.0
-    )
-    called = {name: np.zeros(candidates, bool) for name in samples.callees}
-    for row, name in enumerate(samples.callees):
-        called[name] |= (n1 > 0) & (k1[row] < n1)
-    events = []
-    for name in sorted(set(samples.callers)):
-        rows = np.array([i for i, caller in enumerate(samples.callers) if caller == name])
-        alive = called.get(name, np.ones(candidates, bool))
-        total = np.where(alive, np.where(ratio[rows] > 0.5, ratio[rows], 0.0).sum(axis=0), 0.0)
-        if total.max(initial=0.0) <= 0.5:
-            continue
-        candidate = int(np.argmax(total))
-        blame = float(saturate(total, SCALE).mean())
-        quiet = rows[np.argmax(ratio[rows, candidate])]
-        sentence = (
-            f"{name} is still called but reports no calls to {samples.callees[quiet]} in {k1[quiet, candidate]} of "
-            f"{n1[candidate]} samples (healthy: {samples.healthy_silent[quiet]:.0f} of {samples.healthy})"
-        )
-        events.append(
-            Event(
-                id=f"signal.missing:{name}:calls",
-                component=name,
-                kind="signal.missing",
-                name="calls to other components",
-                start=int(context.onsets[candidate]),
-                end=int(context.ends[candidate]),
-                severity=blame,
-                direction="down",
-                evidence=Evidence(sentence=sentence, group="requests", blame=blame, likelihood=float(total[candidate])),
-            )
-        )
-    return events

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from rca.calls import SEPARATOR, CallTable
 from rca.extract.context import Context
+from rca.extract.edge_metrics import EdgeSamples
 from rca.extract.network import edge_ends
 from rca.health.edges import EdgeHealth
 from rca.likelihood import binomial_ratio, saturate
@@ -41,16 +42,16 @@ class _Losses:
     own: Array
 
 
-def extract_lost_calls(context: Context, calls: CallTable) -> list[Event]:
+def extract_lost_calls(context: Context, calls: CallTable, samples: EdgeSamples) -> list[Event]:
     """Events ``calls.failing`` on components into which calls newly fail without failing there.
 
     A caller's complaint is divided by the number of callees that it complains of: one that fails
     towards all of them has lost its own network, and is blamed itself.
     """
-    health = context.health.edges
-    if health is None or not len(calls.edge):
+    told = samples.rows_of("lost")
+    if not len(told) and (context.health.edges is None or not len(calls.edge)):
         return []
-    losses = _weigh(context, calls, health)
+    losses = _weigh(context, calls, samples, told)
     total = np.maximum(losses.into, losses.own)
     blame = saturate(total, SCALE).mean(axis=1)
     return [
@@ -59,17 +60,30 @@ def extract_lost_calls(context: Context, calls: CallTable) -> list[Event]:
     ]
 
 
-def _weigh(context: Context, calls: CallTable, health: EdgeHealth) -> _Losses:
+def _weigh(context: Context, calls: CallTable, samples: EdgeSamples, told: Array) -> _Losses:
     size = len(context.components)
     place = {name: i for i, name in enumerate(context.components)}
     # A call that was lost may have been meant for any replica: services are compared.
     service = np.array([place.get(context.topology.service(name), at) for name, at in place.items()], np.int64)
     callers, callees = edge_ends(calls.edges, place)
-    pairs, of_edge = np.unique(callers * size + service[callees], return_inverse=True)
-    lost, made = _count(context, calls, of_edge[calls.edge], len(pairs))
-    healthy_lost, healthy_made = _healthy_counts(health, pairs, place, service)
-    ratio = np.maximum(binomial_ratio(lost, made, healthy_lost[:, None], healthy_made[:, None]), 0.0)
-    ratio = np.where(healthy_made[:, None] > 0, ratio, 0.0)
+    of_spans = callers * size + service[callees]
+    of_metrics = np.array(
+        [place[samples.callers[i]] * size + service[place[samples.callees[i]]] for i in told], np.int64
+    )
+    pairs = np.unique(np.concatenate([of_spans, of_metrics]))
+    lost, made, ratio = (np.zeros((len(pairs), len(context.onsets))) for _ in range(3))
+    if context.health.edges is not None and len(of_spans):
+        at = np.searchsorted(pairs, of_spans)
+        lost, made = _count(context, calls, at[calls.edge], len(pairs))
+        usual_lost, usual_made = _healthy_counts(context.health.edges, pairs, place, service)
+        ratio = np.maximum(binomial_ratio(lost, made, usual_lost[:, None], usual_made[:, None]), 0.0)
+        ratio = np.where(usual_made[:, None] > 0, ratio, 0.0)
+    if len(told):
+        late, _, judged = samples.ratios(told, context.onsets, context.ends)
+        at = np.searchsorted(pairs, of_metrics)
+        blind = made[at] == 0
+        np.maximum.at(ratio, at, np.maximum(late, 0.0))
+        np.add.at(made, at, np.where(blind, judged, 0.0))
     failing = ratio > FEWEST_POWERS
     complaints, into, own = (np.zeros((size, len(context.onsets))) for _ in range(3))
     a, b = pairs // size, pairs % size
@@ -103,6 +117,11 @@ def _healthy_counts(health: EdgeHealth, pairs: Array, place: dict[str, int], ser
     return lost, made
 
 
+def _counted(lost: float, made: float) -> str:
+    """How many calls fail, where they were counted one by one."""
+    return f"{lost:.0f} of {made:.0f} calls" if lost else "more calls than health allows"
+
+
 def _event(context: Context, losses: _Losses, at: int, candidate: int, blame: float) -> Event:
     names = context.components
     outward = bool(losses.own[at, candidate] > losses.into[at, candidate])
@@ -113,7 +132,7 @@ def _event(context: Context, losses: _Losses, at: int, candidate: int, blame: fl
         f"calls out of {names[at]} fail towards {int(losses.complaints[at, candidate])} components "
         "that report no failure"
         if outward
-        else f"{lost:.0f} of {made:.0f} calls into {names[at]} fail without failing there, "
+        else f"{_counted(lost, made)} into {names[at]} fail without failing there, "
         f"most of them from {names[losses.callers[worst]]}"
     )
     return Event(

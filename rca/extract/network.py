@@ -17,7 +17,7 @@ import numpy.typing as npt
 from rca.calls import SEPARATOR, CallTable
 from rca.extract.context import Context
 from rca.extract.edge_metrics import EdgeSamples
-from rca.extract.slowness import HEALTHY_SHARE, IF_NORMAL, IF_SLOW, slow_ratios
+from rca.extract.slowness import HEALTHY_SHARE, slow_ratios
 from rca.health.edges import EdgeHealth
 from rca.likelihood import saturate
 from rca.spans import component_of
@@ -25,8 +25,6 @@ from rca.types import Event, Evidence
 
 Array = npt.NDArray[Any]
 
-# A sample of a latency metric that is taken at both ends stands for five calls.
-CALLS_PER_SAMPLE = 5
 # Slow calls out of a component speak less clearly: its callee may be the delayed one.
 OUTWARD = 0.7
 SCALE = 10.0
@@ -61,7 +59,8 @@ def extract_network(context: Context, calls: CallTable, samples: EdgeSamples) ->
     if context.health.edges is not None:
         _add_calls(context, calls, calls.timed & calls.seen, context.health.edges, place, network)
         _add_calls(context, calls, calls.timed & ~calls.seen, context.health.edges, place, whole)
-    _add_samples(context, samples, place, network)
+    _add_samples(context, samples, "network", place, network)
+    _add_samples(context, samples, "whole", place, whole)
     return [*_events(context, names, network, "network.slow"), *_events(context, names, whole, "self_time.up")]
 
 
@@ -131,20 +130,15 @@ def edge_ends(edges: tuple[str, ...], place: dict[str, int]) -> tuple[Array, Arr
     return callers, np.array([place[component_of(b)] for _, b in ends] or [], np.int64)
 
 
-def _add_samples(context: Context, samples: EdgeSamples, place: dict[str, int], ledger: _Ledger) -> None:
-    """Latency metrics of calls at both ends: each sample counts as a few calls."""
-    if not len(samples.callers):
+def _add_samples(context: Context, samples: EdgeSamples, sort: str, place: dict[str, int], ledger: _Ledger) -> None:
+    """Latency metrics of calls: each sample counts as a few calls."""
+    rows = samples.rows_of(sort)
+    if not len(rows):
         return
-    callers = np.array([place[name] for name in samples.callers], np.int64)
-    callees = np.array([place[name] for name in samples.callees], np.int64)
-    late = samples.gap > samples.limit[:, None]
-    known = ~np.isnan(samples.gap) & ~np.isnan(samples.limit)[:, None]
-    for candidate, (a, b) in enumerate(zip(context.onsets, context.ends, strict=True)):
-        inside = known & samples.within(int(a), int(b))[None, :]
-        n = inside.sum(axis=1) * CALLS_PER_SAMPLE
-        k = (inside & late).sum(axis=1) * CALLS_PER_SAMPLE
-        ratio = k * IF_SLOW + (n - k) * IF_NORMAL
-        np.add.at(ledger.into[:, candidate], callees, ratio)
-        np.add.at(ledger.out_of[:, candidate], callers, ratio)
-        np.add.at(ledger.slow[:, candidate], callees, k)
-        np.add.at(ledger.seen[:, candidate], callees, n)
+    ratio, slow, judged = samples.ratios(rows, context.onsets, context.ends)
+    callers = np.array([place[samples.callers[i]] for i in rows], np.int64)
+    callees = np.array([place[samples.callees[i]] for i in rows], np.int64)
+    np.add.at(ledger.into, callees, ratio)
+    np.add.at(ledger.out_of, callers, ratio)
+    np.add.at(ledger.slow, callees, slow)
+    np.add.at(ledger.seen, callees, judged)
