@@ -34,22 +34,36 @@ def judge(ranking: Ranking, context: Context) -> Judgement:
     """Share of belief among the candidates, and "inconclusive" where the evidence does not separate."""
     strength = ranking.strength
     if not len(strength) or strength[0] < NOTHING:
-        return Judgement(confidence=tuple(0.0 for _ in strength), verdict="healthy", reasons=())
+        blind = not _has_telemetry(context)
+        reasons = ("there is no telemetry: what nobody measured is not healthy",) if blind else ()
+        nothing = tuple(0.0 for _ in strength)
+        return Judgement(confidence=nothing, verdict="inconclusive" if blind else "healthy", reasons=reasons)
     belief = strength**SHARPNESS
     certainty = strength[0] / (strength[0] + HALF)
     confidence = tuple(float(x) for x in np.clip(belief / belief.sum() * certainty, 0.0, 1.0))
-    reasons = []
+    doubts = []
     checks = check_symptoms(context)
     if checks and not any(check.confirmed for check in checks):
         clearest = max(checks, key=lambda check: check.deviation or 0.0)
-        reasons.append(
+        doubts.append(
             f"the alert is not confirmed: {clearest.symptom.metric} of {clearest.symptom.component} lies "
             f"{clearest.deviation:.1f} standard deviations from its health"
         )
+    if _only_noticed(ranking):
+        doubts.append(f"nothing speaks against {ranking.first} but that it is where the symptom was noticed")
     if strength[0] < NAMED:
-        reasons.append(f"the evidence against {ranking.first} is faint")
+        doubts.append(f"the evidence against {ranking.first} is faint")
     if len(strength) > 1 and strength[1] > SEPARATED * strength[0]:
-        reasons.append(f"the evidence does not separate {ranking.names[0]} from {ranking.names[1]}")
-    return Judgement(
-        confidence=confidence, verdict="inconclusive" if reasons else "cause", reasons=tuple(reasons)
-    )
+        doubts.append(f"the evidence does not separate {ranking.names[0]} from {ranking.names[1]}")
+    return Judgement(confidence=confidence, verdict="inconclusive" if doubts else "cause", reasons=tuple(doubts))
+
+
+def _only_noticed(ranking: Ranking) -> bool:
+    """Whether the first candidate is only where somebody noticed: that is no evidence of what began it."""
+    because = [ranking.events[i] for i in ranking.blame.because(int(ranking.order[0]))]
+    return all(event.evidence is None or event.evidence.group == "symptom" for event in because)
+
+
+def _has_telemetry(context: Context) -> bool:
+    telemetry = context.case.telemetry
+    return bool(np.isfinite(telemetry.metrics.values).any() or len(telemetry.logs) or len(telemetry.spans))

@@ -63,7 +63,7 @@ def _of_series(context: Context, values: Array, healthy: Array) -> float | None:
     reach = int(AROUND * max(frame.step, 1))
     begin, end = (alert - reach, alert + reach) if onset is None else (onset, int(context.ends.max()) + frame.step // 2)
     around = values[(frame.times > begin) & (frame.times <= end)]
-    around, healthy = around[np.isfinite(around)], healthy[np.isfinite(healthy)]
+    around, healthy = (x[np.isfinite(x)].astype(np.float64) for x in (around, healthy))
     if not around.size or healthy.size < 2:
         return None
     sd = float(healthy.std())

@@ -24,6 +24,7 @@ class Ranking:
     """Components in order of blame.
 
     Attributes:
+        events: the events of the causality graph, which ``blame`` and others refer to.
         blame: evidence by component.
         order: component codes, most to blame first; only those that anything speaks against.
         strength: float64 > 0, shape (order,): evidence and walk together, unbounded.
@@ -35,6 +36,7 @@ class Ranking:
         onset: when the first one's events began, ns; the earliest candidate onset without any.
     """
 
+    events: tuple[Event, ...]
     blame: Blame
     order: npt.NDArray[np.int64]
     strength: npt.NDArray[np.float64]
@@ -79,6 +81,7 @@ def rank_causes(graph: CausalityGraph, context: Context) -> Ranking:
     order = standing[np.lexsort((standing, began[standing], distance[standing], -strength[standing]))]
     first = components[order[0]] if len(order) else ""
     return Ranking(
+        events=graph.events,
         blame=blame,
         order=order,
         strength=strength[order],
