@@ -181,7 +181,7 @@ def trace_symptom(context: Context, series: AmountSeries, component: int, kind: 
 
 
 def _signs(symptom: Symptom) -> tuple[float, ...]:
-    """The sign that a symptom's amount has: what users feel is more seconds and more failures, unless told otherwise."""
+    """The sign that an amount has: users feel more seconds and more failures, unless the symptom says otherwise."""
     family = classify(symptom.metric).family if symptom.metric else "other"
     if symptom.direction == "none" or family not in ("latency", "errors", "availability"):
         return (1.0,)

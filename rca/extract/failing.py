@@ -22,6 +22,8 @@ from rca.types import MINUTE, SECOND, Direction, Event, Evidence, to_text
 
 # A component that deviates this many samples after the first one has half the blame of being first.
 ORDER_SCALE = 5.0
+# Of those that failed at once the one that deviates more is suspected first: size counts for up to half.
+SIZE_SCALE = 30.0
 # Blame of one failing span with nothing failing below it; three of them are as good as many.
 ERROR_SPAN = 0.4
 # What the alerting component gets: little, because alerts fire where users feel it.
@@ -86,7 +88,8 @@ def _order_events(context: Context, abnormal: AbnormalSeries, able: frozenset[st
     if not len(abnormal):
         return []
     lag = abnormal.onset - int(abnormal.onset.min())
-    blame = _order_priors(abnormal) / (1 + lag / (ORDER_SCALE * abnormal.step))
+    size = np.abs(abnormal.deviation)
+    blame = _order_priors(abnormal) / (1 + lag / (ORDER_SCALE * abnormal.step)) * (1 + size / (size + SIZE_SCALE)) / 2
     # Of a component's series the one with most blame speaks; of several the one that deviates most.
     order = np.lexsort((abnormal.row, -np.abs(abnormal.deviation), -blame))
     codes = abnormal.frame.component[abnormal.row[order]]

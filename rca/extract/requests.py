@@ -50,7 +50,7 @@ class Patterns:
         """The pattern in a sentence with its counts."""
         kind, what, name = split_item(self.items[self.second[pair]])
         _, before, before_name = split_item(self.items[self.first[pair]])
-        after = "" if before == ENTRY else f" after it {WORDS[before]} {readable(before_name)!r}"
+        after = "" if before == ENTRY or before_name == name else f" after it {WORDS[before]} {readable(before_name)!r}"
         k1, n1 = int(self.k1[pair, candidate]), int(self.n1[pair, candidate])
         k0, n0 = int(self.k0[pair]), int(self.n0[pair])
         verb = "newly" if self.ratio[pair, candidate] > 0 else "no longer"

@@ -25,6 +25,8 @@ Array = npt.NDArray[Any]
 # Strong evidence of this size silences weak evidence: a quarter of one full piece, what a clear
 # deviation in a third of the candidate onsets gives.
 ENOUGH = 0.25
+# Where calls are not seen, ordinary degradations are the only witnesses of most faults: they count by half.
+UNWITNESSED = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +59,15 @@ class Blame:
         return self.rows[mine[order]]
 
 
-def assign_blame(graph: CausalityGraph, topology: Topology, components: Sequence[str]) -> Blame:
-    """Blame of ``components`` (sorted names) from the events of a causality graph."""
+def assign_blame(
+    graph: CausalityGraph, topology: Topology, components: Sequence[str], *, witnessed: bool = True
+) -> Blame:
+    """Blame of ``components`` (sorted names) from the events of a causality graph.
+
+    ``witnessed`` says that calls are seen (spans, metrics of calls, amounts): only then does it mean
+    something that no strong evidence tells of a slow or failing component, and weak evidence
+    gives way to what strong evidence there is.
+    """
     names = tuple(components)
     place = {name: i for i, name in enumerate(names)}
     events = graph.events
@@ -67,7 +76,7 @@ def assign_blame(graph: CausalityGraph, topology: Topology, components: Sequence
     value, weak, explainable = _columns(events, rows)
     of_row = owner[rows]
     strong = _sum(np.where(weak, 0.0, value), of_row, len(names))
-    residual = max(0.0, 1.0 - float(strong.max(initial=0.0)) / ENOUGH)
+    residual = max(0.0, 1.0 - float(strong.max(initial=0.0)) / ENOUGH) if witnessed else UNWITNESSED
     value = np.where(weak, residual * value, value)
     raw = np.maximum(_sum(value, of_row, len(names)), 0.0)
     raw = raw + _of_service(raw, names, topology)

@@ -67,7 +67,7 @@ def rank_causes(graph: CausalityGraph, context: Context) -> Ranking:
     component was the root before.
     """
     components = tuple(sorted({*context.components, *graph.created, *(e.component for e in graph.events)}))
-    blame = assign_blame(graph, context.topology, components)
+    blame = assign_blame(graph, context.topology, components, witnessed=_sees_calls(graph, context))
     symptoms = find_symptoms(graph.events, context)
     walk = _walk(graph, symptoms, context)
     place = {name: i for i, name in enumerate(components)}
@@ -92,6 +92,13 @@ def rank_causes(graph: CausalityGraph, context: Context) -> Ranking:
         first=first,
         onset=int(began[order[0]]) if len(order) else int(context.onsets.min()),
     )
+
+
+def _sees_calls(graph: CausalityGraph, context: Context) -> bool:
+    telemetry = context.case.telemetry
+    if len(telemetry.spans) or bool((telemetry.metrics.peer >= 0).any()):
+        return True
+    return any(event.evidence is not None and event.evidence.amount is not None for event in graph.events)
 
 
 def find_symptoms(events: tuple[Event, ...], context: Context) -> npt.NDArray[np.bool_]:
