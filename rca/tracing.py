@@ -133,7 +133,7 @@ def cut_requests(
         else np.zeros(len(tops), bool),
         items=items,
         occurs=occurs,
-        own_time=_own_time(spans, parent_row, tops, request),
+        own_time=_own_time(spans, parent_row, tops, request, lost[0]),
         types=type_names,
         type_of=type_of,
         calls=cut_calls(spans, parent_row, tops, known_edges, replica_of or {}),
@@ -234,14 +234,14 @@ def _item_codes(
     return code.astype(np.int64), items
 
 
-def _own_time(spans: SpanBatch, parent_row: Rows, tops: Rows, request: Rows) -> Rows:
-    """Duration of each request less that of its calls; calls side by side cannot make it negative."""
+def _own_time(spans: SpanBatch, parent_row: Rows, tops: Rows, request: Rows, lost: Rows) -> Rows:
+    """Duration of each request less that of its calls, lost ones too; calls side by side cannot make it negative."""
     called = tops[parent_row[tops] >= 0]
     above = parent_row[called]
     # The calling span stands for the call; where the entry span itself is the caller, the callee's does.
     is_entry = above == tops[request[above]]
     outward = np.flatnonzero((spans.peer != NO_PEER) & ~_has_foreign_child(spans, parent_row))
-    rows = np.concatenate([np.unique(above[~is_entry]), outward])
+    rows = np.concatenate([np.unique(above[~is_entry]), outward, lost])
     spent = np.bincount(request[rows], spans.duration[rows], len(tops)).astype(np.float64)
     spent += np.bincount(request[above[is_entry]], spans.duration[called[is_entry]], len(tops))
     return np.maximum(spans.duration[tops] - spent, 0).astype(np.int64)

@@ -1,4 +1,4 @@
-"""What must not change an answer: the order of rows, names, the date, and components that have nothing to do with it."""
+"""What must not change an answer: the order of rows, names, the date, components that have nothing to do with it."""
 
 from __future__ import annotations
 
