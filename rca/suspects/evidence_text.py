@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,6 +27,8 @@ QUOTED_WEIGHT = 1.3
 MOST_LINES, MOST_SPANS = 200_000, 20_000
 
 _VARIABLE = re.compile(r"\b[0-9a-f]*\d[0-9a-f.\-]*\b", re.IGNORECASE)
+_DIGIT = re.compile(r"\d")
+_BLIND = bytes.maketrans(b"0123456789", b"0000000000")
 _QUOTED = re.compile(r"[\"'`\[]([\w.\-]{3,})[\"'`\]]")
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?")
 _ATTRIBUTE = re.compile(r"(?:^|\s)([A-Za-z_][\w.]*)=")
@@ -158,7 +161,8 @@ def observe(context: Context, abnormal: AbnormalSeries, first: str, onset: int) 
     ]
     fresh = {id(t) for t in faults}
     healthy = [t.lines[0] for t in templates if id(t) not in fresh]
-    span_seen, span_healthy = _span_texts(context, since, first)
+    distinct = _distinct_spans(context, since)
+    span_seen, span_healthy = _span_texts(context, distinct, first)
     seen += [*span_seen, *_metric_texts(abnormal, first), *_alert_texts(context)]
     return Observed(
         first=first,
@@ -167,7 +171,7 @@ def observe(context: Context, abnormal: AbnormalSeries, first: str, onset: int) 
         healthy=(*healthy, *span_healthy),
         faults=tuple(faults),
         gone=tuple(gone),
-        changed=_changed_attributes(context, since),
+        changed=_changed_attributes(context, distinct),
         components=tuple(sorted({*competitors(context), *context.components})),
         plateaus=_plateaus(abnormal),
     )
@@ -193,38 +197,71 @@ def _is_new(template: Template, span: int, before: int) -> bool:
 def _templates(context: Context, since: int) -> Iterator[Template]:
     """Lines grouped by component, level and wording without what varies, in order of first appearance."""
     logs = context.case.telemetry.logs
-    rows = np.argsort(logs.times, kind="stable")[-MOST_LINES:]
-    wording: dict[str, str] = {}
+    logs = logs.take(np.argsort(logs.times, kind="stable")[-MOST_LINES:])
+    messages, times = logs.message.tolist(), logs.times
+    begin = int(np.searchsorted(times, since))
     grouped: dict[tuple[int, int, str], list[int]] = defaultdict(list)
-    for row in rows.tolist():
-        message = logs.message[row]
-        if message not in wording:
-            wording[message] = _VARIABLE.sub("<N>", message)
-        grouped[int(logs.component[row]), int(logs.level[row]), wording[message]].append(row)
+    for row, key in enumerate(zip(logs.component.tolist(), logs.level.tolist(), _wordings(messages), strict=True)):
+        grouped[key].append(row)
     for (component, level, _), members in grouped.items():
-        times = logs.times[members]
-        late = [row for row in members if logs.times[row] >= since]
-        shown = Counter(str(logs.message[row]) for row in (late or members))
+        late = members[bisect_left(members, begin) :]
+        shown = Counter([messages[row] for row in late or members])
         yield Template(
             component=logs.components[component],
             level=level,
             lines=tuple(shown),
             counts=tuple(shown.values()),
-            first=int(times.min()) if not late else int(logs.times[late[0]]),
+            first=int(times[(late or members)[0]]),
             before=len(members) - len(late),
             after=len(late),
         )
 
 
-def _span_texts(context: Context, since: int, first: str) -> tuple[list[Seen], list[str]]:
+def _wordings(messages: list[str]) -> Iterator[str]:
+    """Each message without what varies; messages that differ in digits alone are looked at once."""
+    known: dict[bytes, str] = {}
+    for message in messages:
+        shape = message.encode("utf-8", "surrogatepass").translate(_BLIND)
+        wording = known.get(shape)
+        if wording is None:
+            wording = _VARIABLE.sub("<N>", message)
+            if not _DIGIT.search(wording):  # digits that stay are part of the wording
+                known[shape] = wording
+        yield wording
+
+
+def _distinct_spans(context: Context, since: int) -> list[tuple[int, bool]]:
+    """The first of equal spans, in order of time, and whether it came after ``since``.
+
+    Equal in component, operation and text, both before or both after.
+    """
+    import pandas as pd
+
     spans = context.case.telemetry.spans
     rows = np.argsort(spans.start, kind="stable")[-MOST_SPANS:]
+    key, _ = pd.factorize(spans.text[rows])
+    late = spans.start[rows] >= since
+    parts = (
+        (spans.component[rows], len(spans.components)),
+        (spans.operation[rows], len(spans.operations)),
+        (late, 2),
+    )
+    key = key.astype(np.int64)
+    for code, size in parts:
+        key = key * size + code
+    _, first = np.unique(key, return_index=True)
+    first.sort()
+    return list(zip(rows[first].tolist(), late[first].tolist(), strict=True))
+
+
+def _span_texts(context: Context, distinct: Sequence[tuple[int, bool]], first: str) -> tuple[list[Seen], list[str]]:
+    spans = context.case.telemetry.spans
     seen: dict[tuple[str, str], Seen] = {}
     healthy: dict[str, None] = {}
-    for row in rows.tolist():
+    for row, late in distinct:
         component = spans.components[spans.component[row]]
         text = f"{spans.operations[spans.operation[row]]} {spans.text[row]}".strip()
-        if spans.start[row] >= since:
+        if late:
             weight = _weight("span", component == first)
             seen.setdefault((component, text), Seen(text=text, weight=weight, source="span", component=component))
         else:
@@ -257,15 +294,17 @@ def _alert_texts(context: Context) -> list[Seen]:
     ]
 
 
-def _changed_attributes(context: Context, since: int) -> tuple[frozenset[str], frozenset[str]]:
+def _changed_attributes(
+    context: Context, distinct: Sequence[tuple[int, bool]]
+) -> tuple[frozenset[str], frozenset[str]]:
     """Tokens that attributes of one operation had in health only, and have in the incident only."""
     spans = context.case.telemetry.spans
     sides: dict[tuple[int, int, str], tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
-    for row in np.argsort(spans.start, kind="stable")[-MOST_SPANS:].tolist():
-        for key, value in attributes(str(spans.text[row])):
+    for row, late in distinct:
+        for key, value in attributes(spans.text[row]):
             if not key.startswith(("error", "status")):
                 side = sides[int(spans.component[row]), int(spans.operation[row]), key]
-                side[int(spans.start[row] >= since)].update(tokens(value))
+                side[late].update(tokens(value))
     both = [(old, new) for old, new in sides.values() if old and new]
     lost = {token for old, new in both for token in old - new}
     gained = {token for old, new in both for token in new - old}
