@@ -28,8 +28,8 @@ SIZE_SCALE = 30.0
 ERROR_SPAN = 0.4
 # What the alerting component gets: little, because alerts fire where users feel it.
 ALERTING = 0.3
-# Demand that grew by this factor, here and at a caller, explains what follows from load, however clear it is.
-DEMAND_FACTOR, DEMAND_EXCUSE = 2.0, -1.0
+# Demand that grew by this factor, here and at a caller, explains what follows from load.
+DEMAND_FACTOR, DEMAND_EXCUSE = 2.0, -0.5
 # Counts per request and of failures are no demand.
 NO_DEMAND = ("per_request", "per_call", "_queue", "queue_")
 FAILED = 2
@@ -231,7 +231,7 @@ def _demand_event(context: Context, abnormal: AbnormalSeries, component: str, fa
         end=max(start, context.case.incident.window.end),
         severity=float(1 - 1 / factor),
         direction="up",
-        evidence=Evidence(sentence=sentence, group="demand", blame=DEMAND_EXCUSE),
+        evidence=Evidence(sentence=sentence, group="demand", blame=DEMAND_EXCUSE, weak=True),
     )
 
 

@@ -28,21 +28,51 @@ Array = npt.NDArray[Any]
 # Slow calls out of a component speak less clearly: its callee may be the delayed one.
 OUTWARD = 0.7
 SCALE = 10.0
+# Calls to a callee are slow from one power of ten on; a caller that is slow towards two or more is slow itself.
+SLOWED, SEVERAL = 1.0, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ledger:
-    """Sums per component and candidate: log10 ratios into and out of it, slow and judged calls into it."""
+    """What calls say of each component and candidate, shape (components, candidates).
+
+    ``into``, ``out_of`` log10 ratios; ``slow``, ``seen`` slow and judged calls into it; ``slowed``
+    callees towards which its calls are slow.
+    """
 
     into: Array
     out_of: Array
     slow: Array
     seen: Array
+    slowed: Array
 
     @classmethod
-    def empty(cls, components: int, candidates: int) -> _Ledger:
-        shape = (components, candidates)
-        return cls(into=np.zeros(shape), out_of=np.zeros(shape), slow=np.zeros(shape), seen=np.zeros(shape))
+    def of_pairs(cls, parts: list[_Pairs], components: int, candidates: int) -> _Ledger:
+        """From pairs of components; a caller's complaint is divided by the number of callees it complains of."""
+        keys = np.concatenate([part.callers * components + part.callees for part in parts])
+        distinct, code = np.unique(keys, return_inverse=True)
+        ratio, slow, judged = (np.zeros((len(distinct), candidates)) for _ in range(3))
+        for total, name in ((ratio, "ratio"), (slow, "slow"), (judged, "judged")):
+            np.add.at(total, code, np.concatenate([getattr(part, name) for part in parts]))
+        callers, callees = distinct // components, distinct % components
+        ledger = cls(**{name: np.zeros((components, candidates)) for name in cls.__slots__})
+        np.add.at(ledger.slowed, callers, (ratio > SLOWED).astype(float))
+        np.add.at(ledger.into, callees, np.where(ratio > 0, ratio / np.maximum(ledger.slowed[callers], 1.0), ratio))
+        np.add.at(ledger.out_of, callers, ratio)
+        np.add.at(ledger.slow, callees, slow)
+        np.add.at(ledger.seen, callees, judged)
+        return ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pairs:
+    """Calls by caller and callee: codes, shape (rows,); ratios and counts, shape (rows, candidates)."""
+
+    callers: Array
+    callees: Array
+    ratio: Array
+    slow: Array
+    judged: Array
 
 
 def extract_network(context: Context, calls: CallTable, samples: EdgeSamples) -> list[Event]:
@@ -55,13 +85,16 @@ def extract_network(context: Context, calls: CallTable, samples: EdgeSamples) ->
     """
     names = list(context.components)
     place = {name: i for i, name in enumerate(names)}
-    network, whole = (_Ledger.empty(len(names), len(context.onsets)) for _ in range(2))
+    network, whole = [_of_samples(context, samples, sort, place) for sort in ("network", "whole")]
+    parts = {"network.slow": [network], "self_time.up": [whole]}
     if context.health.edges is not None:
-        _add_calls(context, calls, calls.timed & calls.seen, context.health.edges, place, network)
-        _add_calls(context, calls, calls.timed & ~calls.seen, context.health.edges, place, whole)
-    _add_samples(context, samples, "network", place, network)
-    _add_samples(context, samples, "whole", place, whole)
-    return [*_events(context, names, network, "network.slow"), *_events(context, names, whole, "self_time.up")]
+        for kind, chosen in (("network.slow", calls.seen), ("self_time.up", ~calls.seen)):
+            parts[kind].append(_of_calls(context, calls, calls.timed & chosen, context.health.edges, place))
+    events = []
+    for kind, pairs in parts.items():
+        ledger = _Ledger.of_pairs(pairs, len(names), len(context.onsets))
+        events += _events(context, names, ledger, kind)
+    return events
 
 
 def _events(context: Context, names: list[str], ledger: _Ledger, kind: str) -> list[Event]:
@@ -88,7 +121,7 @@ def _events(context: Context, names: list[str], ledger: _Ledger, kind: str) -> l
                     group="network",
                     blame=float(blame[at]),
                     likelihood=float(ratio[at, candidate]),
-                    explainable=kind == "self_time.up" or _is_outward(ledger, at, candidate),
+                    explainable=kind == "self_time.up" or _is_explainable(ledger, at, candidate),
                 ),
             )
         )
@@ -106,21 +139,21 @@ def _sentence(name: str, ledger: _Ledger, at: int, candidate: int, kind: str) ->
 
 
 def _is_outward(ledger: _Ledger, at: int, candidate: int) -> bool:
-    """Whether the calls out of a component speak louder than those into it: a callee may explain them."""
+    """Whether the calls out of a component speak louder than those into it."""
     return bool(ledger.into[at, candidate] < OUTWARD * ledger.out_of[at, candidate])
 
 
-def _add_calls(
-    context: Context, calls: CallTable, chosen: Array, health: EdgeHealth, place: dict[str, int], ledger: _Ledger
-) -> None:
+def _is_explainable(ledger: _Ledger, at: int, candidate: int) -> bool:
+    """Whether the one callee towards which calls are slow may explain them; several do not fail at once."""
+    return _is_outward(ledger, at, candidate) and ledger.slowed[at, candidate] < SEVERAL
+
+
+def _of_calls(context: Context, calls: CallTable, chosen: Array, health: EdgeHealth, place: dict[str, int]) -> _Pairs:
     ratio, slow, judged = slow_ratios(
         health, calls.edges, calls.edge[chosen], calls.start[chosen], calls.gap[chosen], context.onsets, context.ends
     )
     callers, callees = edge_ends(calls.edges, place)
-    np.add.at(ledger.into, callees, ratio)
-    np.add.at(ledger.out_of, callers, ratio)
-    np.add.at(ledger.slow, callees, slow)
-    np.add.at(ledger.seen, callees, judged)
+    return _Pairs(callers=callers, callees=callees, ratio=ratio, slow=slow, judged=judged)
 
 
 def edge_ends(edges: tuple[str, ...], place: dict[str, int]) -> tuple[Array, Array]:
@@ -130,15 +163,14 @@ def edge_ends(edges: tuple[str, ...], place: dict[str, int]) -> tuple[Array, Arr
     return callers, np.array([place[component_of(b)] for _, b in ends] or [], np.int64)
 
 
-def _add_samples(context: Context, samples: EdgeSamples, sort: str, place: dict[str, int], ledger: _Ledger) -> None:
+def _of_samples(context: Context, samples: EdgeSamples, sort: str, place: dict[str, int]) -> _Pairs:
     """Latency metrics of calls: each sample counts as a few calls."""
     rows = samples.rows_of(sort)
-    if not len(rows):
-        return
     ratio, slow, judged = samples.ratios(rows, context.onsets, context.ends)
-    callers = np.array([place[samples.callers[i]] for i in rows], np.int64)
-    callees = np.array([place[samples.callees[i]] for i in rows], np.int64)
-    np.add.at(ledger.into, callees, ratio)
-    np.add.at(ledger.out_of, callers, ratio)
-    np.add.at(ledger.slow, callees, slow)
-    np.add.at(ledger.seen, callees, judged)
+    return _Pairs(
+        callers=np.array([place[samples.callers[i]] for i in rows], np.int64),
+        callees=np.array([place[samples.callees[i]] for i in rows], np.int64),
+        ratio=ratio,
+        slow=slow,
+        judged=judged,
+    )
