@@ -23,6 +23,8 @@ LEVEL_FLOOR, PEER_FLOOR = 0.1, 0.05
 # What healthy samples reach: the 99.5th percentile over all components, the 98th of its own.
 POOLED_QUANTILE, OWN_QUANTILE = 0.995, 0.98
 FEWEST_POOLED = 100
+# Scales from the level, where more would overflow what is reckoned further with.
+FARTHEST = 1e30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ class RobustDetector:
         scale = np.maximum((high - low) / IQR_TO_SD, LEVEL_FLOOR * np.abs(median))
         scale = np.maximum(scale, PEER_FLOOR * _median_by_metric(scale, history))
         scale = np.where(scale > 0, scale, np.nan).astype(np.float32)
-        z = (history.values - median[:, None]) / scale[:, None]
+        z = _distance(history.values, median, scale)
         return cls(
             keys=series_keys(history),
             median=median,
@@ -70,7 +72,7 @@ class RobustDetector:
         at = np.where(known, at, 0)
         if not len(self.keys):
             return np.full(window.values.shape, np.nan, np.float32)
-        z = (window.values - self.median[at][:, None]) / self.scale[at][:, None]
+        z = _distance(window.values, self.median[at], self.scale[at])
         up = persistent(z) / self.upper[at][:, None]
         down = persistent(-z) / self.lower[at][:, None]
         signed = np.where(up >= down, up, -down)
@@ -103,6 +105,13 @@ def persistent(z: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if z.shape[1] > 1:
         out[:, 1:] = np.minimum(z[:, 1:], z[:, :-1])
     return out
+
+
+def _distance(values: npt.NDArray[Any], median: npt.NDArray[Any], scale: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Signed distance of each sample from its level in scales, finite or NaN."""
+    with np.errstate(over="ignore"):
+        z: npt.NDArray[Any] = (values - median[:, None]) / scale[:, None]
+    return np.clip(z, -FARTHEST, FARTHEST, out=z)
 
 
 def _median_by_metric(scale: npt.NDArray[Any], frame: MetricFrame) -> npt.NDArray[Any]:

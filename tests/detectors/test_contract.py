@@ -1,0 +1,158 @@
+"""What every detector promises, whatever it learns; a new detector is added to ``DETECTORS``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from rca.detectors import Detector, RobustDetector
+from rca.errors import DetectorError
+from rca.telemetry import MetricFrame
+
+DETECTORS = [RobustDetector]
+
+any_detector = pytest.mark.parametrize("detector", DETECTORS, ids=[kind.__name__ for kind in DETECTORS])
+samples = arrays(
+    np.float32,
+    st.tuples(st.integers(1, 4), st.integers(0, 12)),
+    elements=st.one_of(st.just(np.nan), st.floats(-(2.0**120), 2.0**120, width=32)),
+)
+
+
+def frame(values: np.ndarray, metric: str = "cpu") -> MetricFrame:
+    series, length = values.shape
+    return MetricFrame(
+        components=tuple(f"c{i}" for i in range(series)),
+        metrics=(metric,),
+        component=np.arange(series, dtype=np.int32),
+        metric=np.zeros(series, np.int32),
+        peer=np.full(series, -1, np.int32),
+        times=np.arange(length, dtype=np.int64),
+        values=values.astype(np.float32),
+    )
+
+
+def wave(series: int = 3, length: int = 60) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return 10 + rng.normal(0, 1, (series, length))
+
+
+@any_detector
+def test_it_is_a_detector(detector: type[Detector]) -> None:
+    assert isinstance(detector.fit(frame(wave())), Detector)
+
+
+@any_detector
+def test_a_history_without_series_is_an_error_with_a_remedy(detector: type[Detector]) -> None:
+    with pytest.raises(DetectorError) as caught:
+        detector.fit(MetricFrame.empty())
+    assert caught.value.remedy
+
+
+@any_detector
+@settings(max_examples=60)
+@given(history=samples, window=samples)
+def test_scores_lie_between_0_and_1_and_are_never_nan(
+    detector: type[Detector], history: np.ndarray, window: np.ndarray
+) -> None:
+    fitted = detector.fit(frame(history))
+    scores = fitted.score(frame(window))
+    assert not np.isinf(fitted.deviations(frame(window))).any()
+    assert scores.shape == window.shape
+    assert scores.dtype == np.float32
+    assert ((scores >= 0) & (scores <= 1)).all()
+
+
+@any_detector
+def test_healthy_samples_hardly_pass_one_half_and_a_jump_does(detector: type[Detector]) -> None:
+    values = wave(length=300)
+    fitted = detector.fit(frame(values))
+    assert (fitted.score(frame(values)) > 0.5).mean() < 0.05
+    broken = values.copy()
+    broken[1, -10:] += 40
+    scores = fitted.score(frame(broken))
+    assert (scores[1, -9:] > 0.5).all()
+    assert (scores[[0, 2], -9:] > 0.5).mean() < 0.1
+
+
+@any_detector
+def test_deviations_bear_the_sign_of_the_change(detector: type[Detector]) -> None:
+    values = wave()
+    fitted = detector.fit(frame(values))
+    for sign in (1, -1):
+        window = values + np.where(np.arange(60) >= 50, sign * 40.0, 0.0)
+        assert (np.sign(fitted.deviations(frame(window))[:, 52:]) == sign).all()
+
+
+@any_detector
+def test_a_constant_series_that_stays_constant_is_no_anomaly_and_one_that_moves_is(detector: type[Detector]) -> None:
+    constant = np.full((2, 30), 5.0)
+    fitted = detector.fit(frame(constant))
+    assert (fitted.score(frame(constant)) == 0).all()
+    moved = constant.copy()
+    moved[0, 20:] = 50
+    scores = fitted.score(frame(moved))
+    assert (scores[0, 21:] > 0.5).all()
+    assert (scores[1] == 0).all()
+
+
+@any_detector
+@pytest.mark.parametrize("values", [np.zeros((2, 0)), np.full((2, 9), np.nan), np.zeros((2, 9)), np.ones((2, 1))])
+def test_empty_missing_zero_and_single_histories_score_nothing_when_nothing_changes(
+    detector: type[Detector], values: np.ndarray
+) -> None:
+    assert (detector.fit(frame(values)).score(frame(values)) == 0).all()
+
+
+@any_detector
+def test_series_that_the_history_does_not_know_score_0(detector: type[Detector]) -> None:
+    fitted = detector.fit(frame(wave()))
+    other = frame(1000 * wave(), metric="memory")
+    assert (fitted.score(other) == 0).all()
+    assert np.isnan(fitted.deviations(other)).all()
+
+
+@any_detector
+def test_missing_samples_score_0_and_leave_the_others_as_they_are(detector: type[Detector]) -> None:
+    values = wave()
+    values[:, 40:] += 40
+    fitted = detector.fit(frame(wave()))
+    holed = values.copy()
+    holed[:, 50] = np.nan
+    before, after = fitted.score(frame(values)), fitted.score(frame(holed))
+    assert (after[:, 50] == 0).all()
+    untouched = np.r_[0:50, 52:60]
+    assert (before[:, untouched] == after[:, untouched]).all()
+
+
+@any_detector
+def test_the_order_of_series_does_not_matter(detector: type[Detector]) -> None:
+    values = wave(4)
+    values[2, 50:] += 40
+    fitted, order = detector.fit(frame(wave(4))), np.array([3, 1, 0, 2])
+    window = frame(values)
+    assert (fitted.score(window.select(order)) == fitted.score(window)[order]).all()
+    shuffled = detector.fit(frame(wave(4)).select(order))
+    assert (shuffled.score(window) == fitted.score(window)).all()
+
+
+@any_detector
+def test_the_unit_of_a_metric_does_not_matter(detector: type[Detector]) -> None:
+    values = wave()
+    values[0, 50:] += 40
+    seconds = detector.fit(frame(wave())).score(frame(values))
+    thousandths = detector.fit(frame(1024 * wave())).score(frame(1024 * values))
+    np.testing.assert_allclose(seconds, thousandths, atol=1e-5)
+
+
+@any_detector
+def test_fitting_leaves_the_history_as_it_was(detector: type[Detector]) -> None:
+    history = frame(wave())
+    copy = replace(history, values=history.values.copy())
+    detector.fit(history).score(history)
+    np.testing.assert_array_equal(history.values, copy.values)
