@@ -38,9 +38,15 @@ def judge(ranking: Ranking, context: Context) -> Judgement:
         reasons = ("there is no telemetry: what nobody measured is not healthy",) if blind else ()
         nothing = tuple(0.0 for _ in strength)
         return Judgement(confidence=nothing, verdict="inconclusive" if blind else "healthy", reasons=reasons)
+    # Replicas that fail alike do not compete: their service is meant.
+    service = context.topology.service(ranking.first)
+    sibling = np.array([context.topology.service(name) == service for name in ranking.names], bool)
     belief = strength**SHARPNESS
+    share = belief / belief.sum()
+    share[0] = share[sibling].sum()
     certainty = strength[0] / (strength[0] + HALF)
-    confidence = tuple(float(x) for x in np.clip(belief / belief.sum() * certainty, 0.0, 1.0))
+    confidence = tuple(float(x) for x in np.clip(share * certainty, 0.0, 1.0))
+    rival = 0 if sibling.all() else int(np.argmin(sibling))
     doubts = []
     checks = check_symptoms(context)
     if checks and not any(check.confirmed for check in checks):
@@ -53,8 +59,8 @@ def judge(ranking: Ranking, context: Context) -> Judgement:
         doubts.append(f"nothing speaks against {ranking.first} but that it is where the symptom was noticed")
     if strength[0] < NAMED:
         doubts.append(f"the evidence against {ranking.first} is faint")
-    if len(strength) > 1 and strength[1] > SEPARATED * strength[0]:
-        doubts.append(f"the evidence does not separate {ranking.names[0]} from {ranking.names[1]}")
+    if rival and strength[rival] > SEPARATED * strength[0]:
+        doubts.append(f"the evidence does not separate {ranking.first} from {ranking.names[rival]}")
     return Judgement(confidence=confidence, verdict="inconclusive" if doubts else "cause", reasons=tuple(doubts))
 
 
