@@ -35,7 +35,7 @@ _RELEASES = frozenset(stem(word) for word in _RELEASE_WORDS.split())
 _BOUNDS = frozenset(stem(word) for word in _BOUND_WORDS.split())
 _GUARD = re.compile(
     r"\b(if|unless|when|assert\w*|require|ensure|validate\w*|check\w*|guard|try|catch|except|\?\?|Optional|getOrDefault"
-    r"|synchronized)\b|\?\."
+    r"|synchronized)\b|\?\.|\.get\([^()]+,"
 )
 _HELPING = frozenset({"help", "must", "require", "ensure"})
 _DEFINITION = re.compile(r"(?:func|def|function|class|void|static|auto)\s+(?:\([^)]*\)\s*)?(\w+)")
@@ -154,7 +154,8 @@ class _Shape:
         self.helpers = frozenset(name for name in self.new if _parts(name) & (diff.removed_words | _HELPING))
         loops = [sum(bool(_LOOP.search(line)) for line in side) for side in (diff.all_removed, diff.all_added)]
         # What was asked once and is now asked in a loop shares its words with what it replaces, too.
-        self.looped = loops[1] > loops[0] and bool(self.new & _called_in_loops(diff))
+        self.more_loops = loops[1] > loops[0]
+        self.looped = self.more_loops and bool(self.new & _called_in_loops(diff))
         self.extracted = self._is_extraction(diff) and not self.looped
         self.damping = EXTRACTED if self.extracted else 1.0
 
@@ -222,12 +223,14 @@ def _additions(diff: Diff, shape: _Shape) -> dict[str, float]:
 
 
 def _call_in_loop(diff: Diff, shape: _Shape) -> float:
-    """Strength of a new call within four lines below a loop: remote-looking calls count most."""
+    """Strength of a new call within four lines below a loop: remote-looking calls count most, then new loops."""
     fresh = shape.calls_added - shape.calls_removed - (frozenset() if shape.looped else shape.helpers)
     bodies = [body for body in _loop_bodies(diff) if called(body) & fresh]
     if shape.extracted or not bodies:
         return 0.0
-    return 0.8 if any(_REMOTE.search(" ".join(body)) for body in bodies) else 0.35
+    if any(_REMOTE.search(" ".join(body)) for body in bodies):
+        return 0.8
+    return 0.5 if shape.more_loops else 0.35
 
 
 def _loop_bodies(diff: Diff) -> list[tuple[str, ...]]:

@@ -26,12 +26,14 @@ QUOTED_WEIGHT = 1.3
 # Lines and spans read: the newest. Far more than a person reads; keeps the time of an analysis bounded.
 MOST_LINES, MOST_SPANS = 200_000, 20_000
 
+_ROLES = tokens("worker cache queue gateway proxy store broker scheduler index pool")
 _VARIABLE = re.compile(r"\b[0-9a-f]*\d[0-9a-f.\-]*\b", re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
 _BLIND = bytes.maketrans(b"0123456789", b"0000000000")
 _QUOTED = re.compile(r"[\"'`\[]([\w.\-]{3,})[\"'`\]]")
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?")
 _ATTRIBUTE = re.compile(r"(?:^|\s)([A-Za-z_][\w.]*)=")
+_NAME = re.compile(r"[A-Za-z][\w\-]*")
 _STACK = re.compile(r"stack|backtrace|traceback", re.IGNORECASE)
 
 
@@ -113,8 +115,19 @@ class Observed:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """Tokens of component names: everybody writes them, so they accuse nobody."""
-        return frozenset(token for name in self.components for token in tokens(name))
+        """Tokens of component names: everybody writes them, so they accuse nobody.
+
+        A word for a role (the worker of "order-worker") is left out where it is said apart from any name.
+        """
+        names = frozenset(token for name in self.components for token in tokens(name))
+        roles = names & _ROLES - {token for name in self.components if name.isalpha() for token in tokens(name)}
+        return names - (roles & self._said_apart if roles else roles)
+
+    @cached_property
+    def _said_apart(self) -> frozenset[str]:
+        known = frozenset(self.components)
+        words = {word for seen in self.seen if seen.source != "metric" for word in _NAME.findall(seen.text)}
+        return tokens(" ".join(sorted(words - known)))
 
     @cached_property
     def frames(self) -> frozenset[str]:

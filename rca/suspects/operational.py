@@ -26,9 +26,11 @@ UNSURE_DEMAND = 0.6
 # Demand that grew by the factor f is believed to be the cause by 1 - 1.5 / f: little growth is no surge.
 DEMAND_SCALE = 1.5
 # A host or neighbour that fills up before the failure is a cause; at the same time it may be an effect;
-# a store beside the service is more often a victim, and so is a host of whose resource the failing
-# component itself uses more.
+# a store beside the service is more often a victim.
 EARLIER, SAME_TIME, STORE = 0.9, 0.5, 0.3
+# A host on which neither the failing component nor a callee of it runs, or of whose resource the failing
+# component itself uses more.
+ELSEWHERE = 0.1
 # A resource that was all but unused before belongs to somebody who just arrived.
 UNUSED = 0.02
 # Failures that must carry one and the same record, and their share of all.
@@ -125,6 +127,7 @@ def _resources(context: Context, abnormal: AbnormalSeries, observed: Observed, o
     able = competitors(context)
     own = tokens(observed.first)
     own_use = _own_use(abnormal, observed.first)
+    beneath = _beneath(context, observed.first)
     for i in range(len(abnormal)):
         component, metric = abnormal.component(i), abnormal.metric(i)
         meaning = classify(metric)
@@ -143,7 +146,9 @@ def _resources(context: Context, abnormal: AbnormalSeries, observed: Observed, o
         arrived = abnormal.healthy[i] <= UNUSED * peak
         belief = STORE if not host else EARLIER if abnormal.onset[i] < onset or arrived else SAME_TIME
         if abnormal.onset[i] + abnormal.step >= own_use.get(meaning.family, np.inf):
-            belief = min(belief, STORE)
+            belief = min(belief, ELSEWHERE)
+        if beneath and component in context.topology.hosts.values() and component not in beneath:
+            belief = min(belief, ELSEWHERE)
         when = to_text(int(abnormal.onset[i]))
         yield _event(
             context,
@@ -157,6 +162,17 @@ def _resources(context: Context, abnormal: AbnormalSeries, observed: Observed, o
                 f"(healthy: {abnormal.healthy[i]:.4g}), {observed.first} failed at {to_text(onset)}"
             ),
         )
+
+
+def _beneath(context: Context, component: str) -> frozenset[str]:
+    """Hosts of a component, its replicas and their callees; empty where nobody says what runs where."""
+    topology = context.topology
+    names = {component, *(name for name, service in topology.replica_of.items() if service == component)}
+    if not any(name in topology.hosts for name in names):
+        return frozenset()
+    names |= {callee for name in sorted(names) for callee in topology.callees(name)}
+    names |= {name for name, service in topology.replica_of.items() if service in names}
+    return frozenset(topology.hosts[name] for name in names if name in topology.hosts)
 
 
 def _own_use(abnormal: AbnormalSeries, component: str) -> dict[str, int]:

@@ -26,6 +26,7 @@ _SHARED_PATH = re.compile(
     re.IGNORECASE,
 )
 _ROLE = re.compile(r"(service|svc|server|agent|api|worker|app|\d+)$")
+_INSTANCE = re.compile(r"[-_.]?\d{1,3}|-(?=[a-z0-9]*\d)[a-z0-9]{6,10}(-[a-z0-9]{5})?")
 _LETTERS = re.compile(r"[^a-z]")
 
 
@@ -58,6 +59,8 @@ class Places:
         """How readily a change of ``component`` reaches the failing one."""
         first, topology = self._observed.first, self._topology
         if component == first or topology.service(component) == topology.service(first):
+            return SELF
+        if _is_instance(first, component) or _is_instance(component, first):
             return SELF
         if component in self._callees or topology.hosts.get(first) == component:
             return CALLEE
@@ -119,6 +122,11 @@ class Places:
         """Unusual words of the paths (a library, a table) that the evidence holds."""
         words = {token for path in paths for token in tokens(path)} - self._observed.names
         return sum(1 for token in words if token in self._observed.words and rarity(token) > 0.5)
+
+
+def _is_instance(name: str, service: str) -> bool:
+    """Whether a name is its service's with a number or an orchestrator's suffix: cart-2, cart-7d9f8b6c5-x2k4q."""
+    return name.startswith(service) and bool(_INSTANCE.fullmatch(name, len(service)))
 
 
 def _core(name: str) -> str:

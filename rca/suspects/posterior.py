@@ -9,6 +9,7 @@ posterior of a change is calibrated on made-up incidents only.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from rca.extract.context import Context
 from rca.suspects.behaviour import NEGLIGIBLE, Behaviour, judge_change
 from rca.suspects.evidence_text import Observed, observe
 from rca.suspects.operational import GROUP, belief_in, operational_events
-from rca.suspects.places import Place, Places
+from rca.suspects.places import CALLEE, SELF, Place, Places
 from rca.suspects.vocabulary import COMPOUND, load_concepts, rarity, tokens
+from rca.telemetry import INFO
 from rca.types import MINUTE, Change, Event, Suspect, to_text
 
 NONE = "none"
@@ -36,27 +38,46 @@ NONE_PRIOR, OPERATIONAL = 1.0, 3.5
 # content of any change is known, one of the failing component itself within the half hour before is
 # believed; beside changes of known content only one right before the onset.
 BLIND, UNSEEN, BLIND_FACTOR = 2.0, 1.2, 2.0
+# An incident that says nothing in words cannot speak of the change that did it: a change of the failing
+# component is then given what changes that did it share with the words of incidents on average.
+SILENT = 0.45
+# New warnings and errors of one wording that are more than chance.
+FEWEST_SAID = 5
+# How wrong an onset may be that lies where a ramp was drawn back to: in shares of the way drawn back.
+DRAWN_BACK = 0.25
 # Minutes after which a change is half as likely; slow growth waits longer.
 LAG, GROWTH_FACTOR = 240.0, 6.0
-# A change right before the onset is up to half again as likely, within about four samples.
-NEAR, NEAR_STEPS = 0.5, 4.0
-# Likelihood left for a change that came after the onset: onsets are estimates.
-AFTER_ONSET, SHARE_OF_ONSETS = 0.003, 0.25
+# A change right before the onset is up to half again as likely, within about four samples; an onset is
+# known to a sample, and what a change does takes a sample to show.
+NEAR, NEAR_STEPS, AT_ONCE = 0.5, 4.0, 1.5
+# Likelihood left for a change that came after the onset: onsets are estimates, and one series of several may have
+# deviated earlier by chance.
+AFTER_ONSET, SHARE_OF_ONSETS, BUT_ONE = 0.003, 0.5, 0.9
+FEWEST_ONSETS = 4
+
+
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Scene:
-    """Everything the score of a change needs that is the same for all of them."""
+    """Everything the score of a change needs that is the same for all of them.
+
+    ``doubt`` is how wrong ``onset`` may be, ns; ``silent`` whether neither the failing component
+    nor a caller of it wrote a new warning or error.
+    """
 
     observed: Observed
     places: Places
     onset: int
     onsets: tuple[int, ...]
     step: int
+    doubt: int
     grows: bool
     shipped: Mapping[str, tuple[Change, ...]]
     rareness: _Rareness
     blind: bool
+    silent: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,11 +159,19 @@ def _set_scene(
         onset=start,
         onsets=(*(own or [onset]), *([min(faults)] if faults else [])),
         step=max(abnormal.step, 1),
+        doubt=max(0, int(DRAWN_BACK * (min(own, default=onset) - start))),
         grows=growth(abnormal, first) > STEADY,
         shipped={sha: tuple(rows) for sha, rows in shipped.items() if sha},
         rareness=_Rareness.of([change for change in changes if change.kind == "change.commit"]),
         blind=not any(change.diff.strip() for change in changes),
+        silent=_is_silent(context, observed),
     )
+
+
+def _is_silent(context: Context, observed: Observed) -> bool:
+    speakers = {observed.first, *context.topology.callers(observed.first)}
+    said = (t for t in observed.faults if t.level > INFO and t.component in speakers)
+    return not any(template.after >= FEWEST_SAID for template in said)
 
 
 def _deploys(changes: Sequence[Change]) -> list[Change]:
@@ -163,6 +192,8 @@ def _score(change: Change, scene: _Scene) -> _Scored:
         words = _shared_words(behaviour, scene)
         text = sum(words[token] for token in sorted(words))
         text /= text + 2
+        if scene.silent and behaviour.degree > NEGLIGIBLE:
+            text = max(text, SILENT * _own(place.degree))
         concepts, number = _concepts(behaviour, scene.observed), _number(behaviour, scene.observed)
         factors = {
             "place": place.degree,
@@ -185,6 +216,11 @@ def _score(change: Change, scene: _Scene) -> _Scored:
     )
 
 
+def _own(place: float) -> float:
+    """1 for a change of the failing component itself, 0 for one of a callee or farther."""
+    return max(0.0, (place - CALLEE) / (SELF - CALLEE))
+
+
 def _without_diffs(change: Change, behaviour: Behaviour) -> Behaviour:
     """A commit where no diff is known at all: its message and paths stand in."""
     if behaviour.degree <= NEGLIGIBLE:
@@ -201,14 +237,17 @@ def _time(since: int, scene: _Scene) -> float:
     step = scene.step / MINUTE
 
     def before(onset: int) -> float:
-        ahead = (onset - since) / MINUTE + 1.5 * step
+        doubt = scene.doubt if onset == scene.onset else 0
+        ahead = (onset + doubt - since) / MINUTE + 1.5 * step
         return 1 / (1 + math.exp(min(50.0, max(-50.0, -ahead / (0.25 * step)))))
 
     share = sum(before(onset) for onset in scene.onsets) / len(scene.onsets)
     gate = max(AFTER_ONSET, before(scene.onset), SHARE_OF_ONSETS * share)
+    if len(scene.onsets) >= FEWEST_ONSETS:
+        gate = max(gate, BUT_ONE * before(sorted(scene.onsets)[1]))
     lag = (scene.onset - since) / MINUTE + step
     half = LAG * (GROWTH_FACTOR if scene.grows else 1.0)
-    near = math.exp(-max(0.0, lag - step) / (NEAR_STEPS * step))
+    near = math.exp(-max(0.0, lag - AT_ONCE * step) / (NEAR_STEPS * step))
     return gate / (1 + max(0.0, lag) / half) * (1 + NEAR * near) / (1 + NEAR)
 
 
@@ -270,7 +309,17 @@ def _concepts(behaviour: Behaviour, observed: Observed) -> float:
 def _number(behaviour: Behaviour, observed: Observed) -> float:
     """Whether the new number occurs in new telemetry, or an error quotes a changed name, in [0, 1]."""
     shown = any(number in observed.numbers for number in behaviour.numbers if len(number.replace(".", "")) >= 2)
+    shown = shown or _sets(behaviour, observed)
     return min(1.0, float(shown) + 0.5 * any(name in observed.quoted for name in behaviour.names))
+
+
+def _sets(behaviour: Behaviour, observed: Observed) -> bool:
+    """Whether one new line of the failing component holds a new number and a word that stands beside it in the diff."""
+    words = {token for token in behaviour.code if not token[0].isdigit()} - observed.names
+    lines = (seen.text for seen in observed.seen if seen.source == "log" and seen.component == observed.first)
+    return any(
+        not words.isdisjoint(tokens(line)) and not behaviour.numbers.isdisjoint(_NUMBER.findall(line)) for line in lines
+    )
 
 
 def _suspect(scored: _Scored, probability: float, scene: _Scene) -> Suspect:

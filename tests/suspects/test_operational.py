@@ -43,7 +43,17 @@ def test_a_host_that_fills_up_first_is_a_cause_unless_the_component_itself_does(
     assert causes(first)["saturation.cpu"].severity == 0.9
     own = {("cart", "container_cpu_usage_cores"): ingredients["jump"](0.3, 3, at=42)}
     effect = replace(shop, series={**shop.series, **host, **own})
-    assert causes(effect)["saturation.cpu"].severity == pytest.approx(0.3)
+    assert causes(effect)["saturation.cpu"].severity == pytest.approx(0.1)
+
+
+def test_a_host_on_which_neither_the_component_nor_a_callee_runs_is_hardly_a_cause(
+    shop: Any, ingredients: Build
+) -> None:
+    host = {("node-7", "node_cpu_utilization_ratio"): ingredients["jump"](0.3, 3, at=43)}
+    full = replace(shop, series={**shop.series, **host})
+    for runs_on, belief in (("store", 0.9), ("web", 0.1)):
+        hosts = {"cart": "node-1", "store": "node-1", "web": "node-1", runs_on: "node-7"}
+        assert causes(replace(full, hosts=hosts))["saturation.cpu"].severity == belief
 
 
 def test_a_host_that_fills_up_later_is_no_cause(shop: Any, ingredients: Build) -> None:

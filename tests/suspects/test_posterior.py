@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from rca.extract.context import Context
 from rca.suspects import rank_suspects
+from rca.telemetry import WARN
 from rca.types import MINUTE, Case, Change, Suspect
 
 Build = dict[str, Callable[..., Any]]
@@ -129,6 +130,52 @@ def test_where_no_content_is_known_only_a_deployment_right_there_right_before_is
     suspects, culprit = judge(shop, changes=[deployed])
     assert culprit == (deployed.id if named else "none")
     assert all(suspect.change.id == deployed.id for suspect in suspects)
+
+
+SLOW_LOOP = """@@ services/cart/sign.go @@
++\tfor part := range body.Parts {
++\t\tpart.Seal = seal(part)
++\t}
+"""
+RENAMED = "@@ services/cart/sign.go @@\n-\tres := seal(body)\n-\treturn res\n+\tout := seal(body)\n+\treturn out\n"
+FEWER_WORKERS = "@@ config/cart.yaml @@\n-max_workers: 32\n+max_workers: 1\n"
+
+
+def test_where_an_incident_says_nothing_in_words_its_components_own_change_is_believed(shop: Any) -> None:
+    quiet = replace(shop, lines=(), alert="")
+    change = replace(shop.changes[1], diff=SLOW_LOOP, files=("services/cart/sign.go",))
+    elsewhere = replace(change, component="store")
+    assert judge(quiet, changes=[change])[1] == change.id
+    assert judge(quiet, changes=[elsewhere])[1] == "none"
+    assert judge(quiet, changes=[replace(change, diff=RENAMED)])[1] == "none"
+
+
+@pytest.mark.parametrize(("said", "shown"), [("one of 1 workers", 1.0), ("one of 32 workers", 0.0)])
+def test_a_line_that_holds_the_new_value_and_the_name_of_a_setting_speaks_of_it(
+    shop: Any, ingredients: Build, said: str, shown: float
+) -> None:
+    change = replace(shop.changes[1], kind="change.config", diff=FEWER_WORKERS, files=("config/cart.yaml",))
+    lines = ingredients["lines"]("cart", WARN, f"request waited for {said}", [46.0, 47.0])
+    suspects, _ = judge(replace(shop, lines=lines), changes=[change])
+    assert suspects[0].factors["number"] == shown
+
+
+@pytest.mark.parametrize(("name", "place"), [("cart-2", 1.0), ("cart-7d9f8b6c5-x2k4q", 1.0), ("cart-fraud", 0.35)])
+def test_a_change_of_a_service_is_a_change_of_its_instances_by_name(shop: Any, name: str, place: float) -> None:
+    lone = replace(shop, edges=(), rename={"cart": name})
+    change = replace(shop.changes[1], component="cart", diff=SLOW_LOOP)
+    context = replace(lone, changes=()).context()
+    telemetry = replace(context.case.telemetry, changes=(change,))
+    context = replace(context, case=replace(context.case, telemetry=telemetry))
+    suspects, _ = rank_suspects(context, (), name, ONSET)
+    assert suspects[0].factors["place"] == place
+
+
+def test_an_onset_that_one_series_of_many_shows_early_does_not_clear_a_change(shop: Any, ingredients: Build) -> None:
+    since = dict.fromkeys(("a_ms", "b_ms", "c_ms"), 45)
+    series = {("cart", name): ingredients["jump"](100, 9, at=at) for name, at in {"noise_ms": 38, **since}.items()}
+    suspects, _ = judge(replace(shop, series=series, lines=()))
+    assert suspects[0].factors["time"] > 0.5
 
 
 def test_an_operational_cause_wins_against_a_blind_deployment(shop: Any, ingredients: Build) -> None:
