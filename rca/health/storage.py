@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,6 +34,20 @@ PARTS: dict[str, Any] = {
 }
 # A profile of 5,000 components for a month stays below this; larger files are not ours.
 MOST_BYTES = 4 << 30
+# What reading a damaged file raises: flipped bits may ask for passwords, unknown compressions and any size.
+DAMAGE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    RCAError,
+)
 
 
 def save_profile(profile: HealthProfile, path: str | Path) -> None:
@@ -81,22 +97,28 @@ def load_profile(path: str | Path) -> HealthProfile:
     path = Path(path)
     remedy = "Build it again with `rca profile build`"
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ProfileError(f"is larger than {MOST_BYTES >> 30} GiB", where=path, remedy=remedy)
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = _read_arrays(path)
         head = json.loads(arrays.pop("profile").tobytes())
         if head["version"] != VERSION:
-            raise ProfileError(f"has version {head['version']} where {VERSION} is read", where=path, remedy=remedy)
+            raise ProfileError(f"has version {head['version']} where {VERSION} is read")
         parts = {name: _part(name, arrays) for name in head["parts"]}
         windows = tuple(Window(start=int(a), end=int(b)) for a, b in head["windows"])
         return HealthProfile(windows=windows, small=bool(head["small"]), **parts)
     except FileNotFoundError as error:
         raise ProfileError("does not exist", where=path, remedy=remedy) from error
-    except ProfileError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile, RCAError) as error:
+    except DAMAGE as error:
         raise ProfileError(f"is no health profile, or damaged ({error})", where=path, remedy=remedy) from error
+
+
+def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a file, each read whole so that its checksum is compared; pickles are refused."""
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > MOST_BYTES:
+            raise ProfileError(f"is larger than {MOST_BYTES >> 30} GiB")
+        return {
+            name.removesuffix(".npy"): np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
+            for name in archive.namelist()
+        }
 
 
 def _part(name: str, arrays: dict[str, npt.NDArray[Any]]) -> Any:
