@@ -11,9 +11,10 @@ from itertools import pairwise
 from textwrap import wrap
 
 from rca.causality import Link
+from rca.quantities import clock, duration
 from rca.report.layers import Bend, Layers, arrange
 from rca.report.selection import Selection
-from rca.report.wording import clock, duration, event_sentence
+from rca.report.wording import event_sentence
 from rca.types import Event, Report
 
 # Pixels at 100 %.

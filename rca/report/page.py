@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rca.kinds import load_kinds
+from rca.quantities import clock, duration, moment, percent
 from rca.report.advice import contact_of, first_steps
 from rca.report.drawing import CARD, draw
 from rca.report.evidence_series import find_series
 from rca.report.plots import BAR_ROW, HEIGHT, LANE_WIDTH, WIDTH, plot, timeline
 from rca.report.selection import Selection, select
-from rca.report.wording import clock, duration, event_sentence, headline, listing, moment, percent, title
+from rca.report.wording import event_sentence, headline, listing, title
 from rca.types import Case, Report
 
 if TYPE_CHECKING:

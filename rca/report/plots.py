@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rca.quantities import clock, duration, number
 from rca.report.evidence_series import EvidenceSeries
-from rca.report.wording import clock, duration, event_sentence, number
+from rca.report.wording import event_sentence
 from rca.types import SECOND, Event, Report, Window
 
 WIDTH, HEIGHT = 372, 118

@@ -10,8 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from rca.quantities import clock, duration, moment, percent
 from rca.report.advice import contact_of, first_steps
-from rca.report.wording import certainty, clock, duration, event_sentence, headline, listing, moment, percent, title
+from rca.report.wording import certainty, event_sentence, headline, listing, title
 
 if TYPE_CHECKING:
     from rca.types import Case, Report, RootCause
