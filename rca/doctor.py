@@ -13,7 +13,7 @@ import numpy.typing as npt
 from rca.extract.meaning import classify
 from rca.rules import load_rules
 from rca.sampling import align
-from rca.spans import find_parents
+from rca.spans import LinkedSpans, link_spans
 from rca.telemetry import SPAN_CONSUMER, MetricFrame, SpanBatch, Telemetry
 from rca.topology import Topology
 from rca.topology_spans import topology_from_spans
@@ -68,17 +68,16 @@ class _Sight:
 
     @cached_property
     def topology(self) -> Topology:
-        spans = self.case.telemetry.spans
         given = self.case.topology or Topology.from_edges([])
-        return given.merge(topology_from_spans(spans)) if len(spans) else given
+        return given.merge(topology_from_spans(self.linked)) if len(self.linked.spans) else given
 
     @cached_property
     def components(self) -> tuple[str, ...]:
         return self.case.telemetry.components
 
     @cached_property
-    def parents(self) -> npt.NDArray[np.int64]:
-        return find_parents(self.case.telemetry.spans).astype(np.int64)
+    def linked(self) -> LinkedSpans:
+        return link_spans(self.case.telemetry.spans)
 
 
 Check = Callable[[_Sight], Iterator[Finding]]
@@ -259,10 +258,10 @@ def _traces_and_logs(sight: _Sight) -> Iterator[Finding]:
 
 
 def _orphans(sight: _Sight) -> Iterator[Finding]:
-    spans = sight.case.telemetry.spans
+    spans = sight.linked.spans
     if not len(spans):
         return
-    lost = (spans.parent != "") & (sight.parents < 0)
+    lost = (spans.parent != "") & (sight.linked.parent < 0)
     share = float(lost.mean())
     if share > _ORPHAN_SHARE:
         yield _warning(
@@ -272,9 +271,9 @@ def _orphans(sight: _Sight) -> Iterator[Finding]:
 
 
 def _clocks(sight: _Sight) -> Iterator[Finding]:
-    spans = sight.case.telemetry.spans
-    child = np.flatnonzero(sight.parents >= 0) if len(spans) else np.zeros(0, np.int64)
-    parent = sight.parents[child]
+    spans = sight.linked.spans
+    child = np.flatnonzero(sight.linked.parent >= 0)
+    parent = sight.linked.parent[child]
     across = (spans.component[child] != spans.component[parent]) & (spans.kind[child] != SPAN_CONSUMER)
     child, parent = child[across], parent[across]
     offsets = _offsets(spans, child, parent)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rca.telemetry import SpanBatch
+from rca.telemetry import LogBatch, SpanBatch
+from rca.types import Window
 
 # Between component and operation in the name of a request type: a character that neither contains.
 WITHIN = "\x1e"
@@ -25,46 +28,144 @@ def readable(name: str) -> str:
     return name.replace(WITHIN, " ")
 
 
-def find_parents(spans: SpanBatch) -> Rows:
-    """The row of each span's parent, -1 where it has none or it was not seen; shape (spans,).
+@dataclass(frozen=True, kw_only=True)
+class LinkedSpans:
+    """Spans without repeats, joined to the spans that caused them and to their log lines.
 
-    A span without a parent that is linked to another (a message's consumer to its producer) has the
-    linked one as its parent. Of spans sent twice the first counts.
+    Attributes:
+        spans: in order of start, then of trace and span id.
+        caller: row of the span that each names as its parent, -1 where none was seen; shape (spans,).
+        sender: row of the span that each is linked to (a message's producer), -1 where none was seen.
+        trace: int64 code of each span's trace, shape (spans,).
+        line: row of the span of each log line, -1 where it was not seen; shape (lines,).
+        line_trace: code of each log line's trace, shape (lines,).
     """
-    rows = find_spans(spans, spans.trace, spans.parent)
-    linked = (rows < 0) & (spans.link_span != "")
-    if linked.any():
-        rows[linked] = find_spans(spans, spans.link_trace[linked], spans.link_span[linked])
-    own = np.arange(len(spans))
-    return np.where(rows == own, -1, rows)
+
+    spans: SpanBatch
+    caller: Rows
+    sender: Rows
+    trace: Rows
+    line: Rows
+    line_trace: Rows
+
+    @cached_property
+    def parent(self) -> Rows:
+        """The caller of each span, else its sender, else -1; shape (spans,)."""
+        return np.where(self.caller < 0, self.sender, self.caller)
+
+    @cached_property
+    def logged(self) -> npt.NDArray[np.bool_]:
+        """Whether any log line belongs to the span's trace, shape (spans,)."""
+        seen = np.zeros(1 + max(self.trace.max(initial=0), self.line_trace.max(initial=0)), bool)
+        seen[self.line_trace] = True
+        return np.asarray(seen[self.trace], np.bool_)
+
+    def slice(self, window: Window, lines: npt.NDArray[np.bool_]) -> LinkedSpans:
+        """The spans that start in [start, end), and the lines of a mask; what they refer to outside is unseen."""
+        a, b = np.searchsorted(self.spans.start, [window.start, window.end])
+
+        def moved(rows: Rows) -> Rows:
+            return np.where((rows >= a) & (rows < b), rows - a, -1)
+
+        return LinkedSpans(
+            spans=self.spans.take(np.arange(a, b)),
+            caller=moved(self.caller[a:b]),
+            sender=moved(self.sender[a:b]),
+            trace=self.trace[a:b],
+            line=moved(self.line[lines]),
+            line_trace=self.line_trace[lines],
+        )
 
 
-def find_spans(spans: SpanBatch, trace: npt.NDArray[Any], span: npt.NDArray[Any]) -> Rows:
-    """The row of the span with each (trace, span) id, -1 where there is none; shape (ids,)."""
-    import pandas as pd
-
+def link_spans(spans: SpanBatch, logs: LogBatch | None = None) -> LinkedSpans:
+    """Spans in any order and the lines that name them. Of spans that were sent twice the first counts."""
+    logs = LogBatch.empty() if logs is None else logs
+    linked = np.flatnonzero(spans.link_span != "")
     size = len(spans)
-    if size == 0 or len(trace) == 0:
-        return np.full(len(trace), -1, np.int64)
-    traces, _ = pd.factorize(np.concatenate([spans.trace, trace]))
-    ids, distinct = pd.factorize(np.concatenate([spans.span, span]))
-    key = traces.astype(np.int64) * (len(distinct) + 1) + ids
-    known, wanted = key[:size], key[size:]
-    order = np.argsort(known, kind="stable")
-    place = np.searchsorted(known[order], wanted)
-    found = np.minimum(place, size - 1)
-    hit = (known[order[found]] == wanted) & (span != "")
-    return np.where(hit, order[found], -1)
+    trace, _ = _codes(spans.trace, spans.link_trace[linked], logs.trace)
+    span, blank = _codes(spans.span, spans.parent, spans.link_span[linked], logs.span)
+    rows = _in_order(spans, _first_sent(trace[:size], span[:size], blank))
+    ids = _Ids(trace=trace[:size][rows], span=span[:size][rows], blank=blank)
+    parts = np.cumsum([size, size, len(linked)])
+    named, sent, said = span[parts[0] : parts[1]][rows], span[parts[1] : parts[2]], span[parts[2] :]
+    sender = np.full(size, -1, np.int64)
+    sender[linked] = ids.find(trace[size : size + len(linked)], sent)
+    own = np.arange(len(rows))
+    caller, sender = ids.find(ids.trace, named), sender[rows]
+    return LinkedSpans(
+        spans=spans.take(rows),
+        caller=np.where(caller == own, -1, caller),
+        sender=np.where(sender == own, -1, sender),
+        trace=ids.trace,
+        line=ids.find(trace[size + len(linked) :], said),
+        line_trace=trace[size + len(linked) :],
+    )
 
 
-def drop_repeated(spans: SpanBatch) -> SpanBatch:
-    """The spans without those that were sent twice (the first of an id stays), in order of start."""
+def _codes(*columns: npt.NDArray[Any]) -> tuple[Rows, int]:
+    """Equal texts of all columns, one after the other, get equal codes; and the code of "" (-1: there is none)."""
     import pandas as pd
 
-    repeated = pd.DataFrame({"t": spans.trace, "s": spans.span}).duplicated().to_numpy() & (spans.span != "")
-    kept = spans.take(~repeated) if repeated.any() else spans
-    order = np.lexsort((kept.span, kept.trace, kept.start))
-    return kept.take(order)
+    codes, distinct = pd.factorize(np.concatenate(columns))
+    blank = np.flatnonzero(distinct == "")
+    return codes.astype(np.int64), int(blank[0]) if len(blank) else -1
+
+
+def _first_sent(trace: Rows, span: Rows, blank: int) -> Rows:
+    """Rows whose ids did not come before, in order; spans without an id are all kept."""
+    if len(np.unique(span)) == len(span):
+        return np.arange(len(span))
+    _, first = np.unique(trace * (span.max(initial=0) + 1) + span, return_index=True)
+    kept = span == blank
+    kept[first] = True
+    return np.flatnonzero(kept)
+
+
+def _in_order(spans: SpanBatch, rows: Rows) -> Rows:
+    """Rows by start; only where it is equal, by trace and span id."""
+    rows = rows[np.argsort(spans.start[rows], kind="stable")]
+    same = np.diff(spans.start[rows]) == 0
+    if same.any():
+        tied = np.flatnonzero(np.concatenate([same, [False]]) | np.concatenate([[False], same]))
+        start, trace, span = spans.start, spans.trace, spans.span
+        rows[tied] = sorted(rows[tied].tolist(), key=lambda row: (start[row], trace[row], span[row]))
+    return rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ids:
+    """Codes of the ids of spans, shape (spans,), no pair of them twice; ``blank`` is the code of no id."""
+
+    trace: Rows
+    span: Rows
+    blank: int
+
+    def find(self, trace: Rows, span: Rows) -> Rows:
+        """The row of the span with each pair of ids, -1 where there is none; shape (ids,)."""
+        size = 1 + max(self.span.max(initial=-1), span.max(initial=-1), self.blank)
+        row_of = np.full(size + 1, -1, np.int64)
+        row_of[self.span] = np.arange(len(self.span))
+        row_of[self.blank] = -1
+        rows = row_of[span]
+        hit = (rows >= 0) & (self.trace[rows] == trace) if len(self.span) else rows >= 0
+        rows[~hit] = -1
+        missed = np.flatnonzero(~hit & (span != self.blank))
+        if len(missed) and not self._is_unique:
+            rows[missed] = self._search(trace[missed], span[missed], size)
+        return rows
+
+    @cached_property
+    def _is_unique(self) -> bool:
+        """Whether no two traces use the same span id."""
+        named = self.span[self.span != self.blank]
+        return len(np.unique(named)) == len(named)
+
+    def _search(self, trace: Rows, span: Rows, size: int) -> Rows:
+        known = self.trace * size + self.span
+        order = np.argsort(known, kind="stable")
+        wanted = trace * size + span
+        found = order[np.minimum(np.searchsorted(known[order], wanted), len(known) - 1)]
+        return np.where(known[found] == wanted, found, -1)
 
 
 def join_names(spans: SpanBatch, rows: Rows) -> npt.NDArray[Any]:

@@ -13,7 +13,7 @@ import re
 import numpy as np
 import numpy.typing as npt
 
-from rca.spans import find_spans
+from rca.spans import LinkedSpans, link_spans
 from rca.telemetry import NO_PEER, SPAN_CONSUMER, SPAN_PRODUCER, SpanBatch
 from rca.topology import Topology
 
@@ -38,20 +38,15 @@ _OPERATIONS = (
 )
 
 
-def topology_from_spans(spans: SpanBatch) -> Topology:
+def topology_from_spans(spans: SpanBatch | LinkedSpans) -> Topology:
     """Dependencies seen in spans, weighted by the number of calls and messages.
 
     A peer is a component of its own, unless the span's callee sent spans itself. Peers that send no
     spans get a kind: database, queue, cache, or else external, told by their name, then by the
     operations that call them; what producers and consumers name is a queue.
     """
-    rows = np.arange(len(spans))
-    parent = find_spans(spans, spans.trace, spans.parent)
-    parent = np.where(parent == rows, -1, parent)
-    linked = spans.link_span != ""
-    sender = np.full(len(spans), -1, np.int64)
-    if linked.any():
-        sender[linked] = find_spans(spans, spans.link_trace[linked], spans.link_span[linked])
+    linked = spans if isinstance(spans, LinkedSpans) else link_spans(spans)
+    spans, parent, sender = linked.spans, linked.caller, linked.sender
     consumes = (spans.kind == SPAN_CONSUMER) | (sender >= 0)
     by_parent = (spans.kind == SPAN_CONSUMER) & (sender < 0)
     sender = np.where(by_parent, parent, sender)

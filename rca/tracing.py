@@ -15,8 +15,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from rca.calls import SEPARATOR, CallTable, cut_calls, find_orphans
-from rca.spans import WITHIN, drop_repeated, find_parents, find_spans, join_names
-from rca.telemetry import NO_PEER, LogBatch, SpanBatch, encode
+from rca.spans import WITHIN, LinkedSpans, join_names
+from rca.telemetry import NO_PEER, SpanBatch, encode
 
 ENTRY, SPAN, CALL, LOG, LAST = "entry", "span", "call", "log", "last call"
 
@@ -88,8 +88,7 @@ class RequestTable:
 
 
 def cut_requests(
-    spans: SpanBatch,
-    logs: LogBatch,
+    linked: LinkedSpans,
     templates: npt.NDArray[Any],
     known_edges: tuple[str, ...] = (),
     replica_of: Mapping[str, str] | None = None,
@@ -97,14 +96,12 @@ def cut_requests(
     """Requests of spans and the log lines joined to them.
 
     Args:
-        spans: spans in any order.
-        logs: log lines; those without a known span belong to no request.
+        linked: spans and the log lines of theirs; a line without a known span belongs to no request.
         templates: the template of each line, object array of str, shape (lines,).
         known_edges: edges of other tables: they tell whom a client span called whose server's span is missing.
         replica_of: component -> service: where several replicas may have been called, the service is named.
     """
-    spans = drop_repeated(spans)
-    parent_row = find_parents(spans)
+    spans, parent_row = linked.spans, linked.parent
     top_row = _entry_rows(spans, parent_row)
     tops = np.flatnonzero(top_row == np.arange(len(spans)))
     number = np.full(len(spans) + 1, -1, np.int64)
@@ -114,7 +111,7 @@ def cut_requests(
     parent = np.where(parent_row[tops] >= 0, above, -1)
     types = join_names(spans, tops)
     lost = find_orphans(spans, parent_row, tops, known_edges, replica_of or {})
-    rows, names = _items(spans, parent_row, tops, request, parent, types, lost, logs, templates)
+    rows, names = _items(spans, parent_row, tops, request, parent, types, lost, linked.line, templates)
     item_keys, items = _item_codes(rows, names, types)
     occurs = sparse.coo_array(
         (np.ones(len(rows), np.float64), (rows, item_keys)), shape=(len(tops), len(items))
@@ -128,9 +125,7 @@ def cut_requests(
         start=start,
         end=start + spans.duration[tops],
         parent=parent,
-        covered=np.isin(spans.trace[tops].astype(str), np.unique(logs.trace.astype(str)))
-        if len(logs)
-        else np.zeros(len(tops), bool),
+        covered=linked.logged[tops],
         items=items,
         occurs=occurs,
         own_time=_own_time(spans, parent_row, tops, request, lost[0]),
@@ -163,7 +158,7 @@ def _items(
     parent: Rows,
     types: npt.NDArray[Any],
     lost: tuple[Rows, npt.NDArray[Any]],
-    logs: LogBatch,
+    line: Rows,
     templates: npt.NDArray[Any],
 ) -> tuple[Rows, npt.NDArray[Any]]:
     """(request row, item name) of everything that happened, repeats included."""
@@ -189,11 +184,9 @@ def _items(
     ends = np.flatnonzero(np.diff(callers[order], append=-1) != 0)
     rows.append(callers[order][ends])
     names.append(_label(LAST, targets[order][ends]))
-    if len(logs):
-        from_log = find_spans(spans, logs.trace, logs.span)
-        joined = np.flatnonzero(from_log >= 0)
-        rows.append(request[from_log[joined]])
-        names.append(_label(LOG, templates[joined]))
+    joined = np.flatnonzero(line >= 0)
+    rows.append(request[line[joined]])
+    names.append(_label(LOG, templates[joined]))
     return np.concatenate(rows), np.concatenate(names)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rca.calls import SEPARATOR, CallTable, find_orphans
-from rca.spans import readable
-from rca.telemetry import SPAN_CLIENT, LogBatch, SpanBatch
+from rca.spans import link_spans, readable
+from rca.telemetry import SPAN_CLIENT, SpanBatch
 from rca.tracing import cut_requests
 
 MS = 1_000_000
@@ -19,7 +19,7 @@ INTO_STORE = "cart SELECT > store SELECT"
 
 
 def cut(spans: SpanBatch, known: tuple[str, ...] = (), replica_of: dict[str, str] | None = None) -> CallTable:
-    return cut_requests(spans, LogBatch.empty(), np.zeros(0, object), known, replica_of).calls
+    return cut_requests(link_spans(spans), np.zeros(0, object), known, replica_of).calls
 
 
 def by_edge(calls: CallTable) -> dict[str, np.ndarray]:

@@ -1,64 +1,117 @@
-"""Spans joined to parents, freed of repeats, and named."""
+"""Spans joined to their parents, senders and log lines, freed of repeats, and named."""
 
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rca.spans import component_of, drop_repeated, find_parents, find_spans, join_names, readable
-from rca.telemetry import SpanBatch, texts
+from rca.spans import component_of, join_names, link_spans, readable
+from rca.telemetry import LogBatch, SpanBatch, texts
+from rca.types import Window
+
+IDS = st.sampled_from(["", "a", "b", "c", "d"])
+TRACES = st.sampled_from(["", "t", "u"])
+SPANS = st.lists(st.tuples(st.integers(0, 5), TRACES, IDS, IDS, TRACES, IDS), max_size=12)
+LINES = st.lists(st.tuples(TRACES, IDS), max_size=6)
+
+Row = tuple[int, str, str, str, str, str]
 
 
-def batch(rows: list[tuple[str, str, str]], **columns: object) -> SpanBatch:
-    """(trace, span, parent) of each span; all of component a, one second after the other."""
+def spans_of(rows: list[Row]) -> SpanBatch:
+    start, trace, span, parent, link_trace, link_span = (list(column) for column in zip(*rows, strict=True))
     return SpanBatch.build(
-        start=np.arange(len(rows)),
-        duration=np.ones(len(rows), np.int64),
-        component=["a"] * len(rows),
-        operation=["get"] * len(rows),
-        trace=[row[0] for row in rows],
-        span=[row[1] for row in rows],
-        parent=[row[2] for row in rows],
-        **columns,
+        start=np.array(start, np.int64),
+        duration=np.arange(len(rows), dtype=np.int64),
+        component=["c"] * len(rows),
+        operation=["o"] * len(rows),
+        trace=trace,
+        span=span,
+        parent=parent,
+        link_trace=link_trace,
+        link_span=link_span,
     )
 
 
-def test_parents_are_found_in_the_same_trace_only() -> None:
-    spans = batch([("t", "1", ""), ("t", "2", "1"), ("u", "3", "1"), ("u", "1", "")])
-    assert find_parents(spans).tolist() == [-1, 0, 3, -1]
-
-
-def test_a_parent_that_was_not_seen_is_none_and_a_span_is_no_parent_of_its_own() -> None:
-    assert find_parents(batch([("t", "1", "9"), ("t", "2", "2")])).tolist() == [-1, -1]
-
-
-def test_a_consumer_of_a_message_has_its_producer_as_parent_across_traces() -> None:
-    spans = batch(
-        [("t", "1", ""), ("u", "2", ""), ("u", "3", "2")],
-        link_trace=["", "t", "t"],
-        link_span=["", "1", "1"],
+def lines_of(rows: list[tuple[str, str]]) -> LogBatch:
+    return LogBatch(
+        components=("c",),
+        times=np.arange(len(rows), dtype=np.int64),
+        component=np.zeros(len(rows), np.int32),
+        level=np.zeros(len(rows), np.int8),
+        message=texts(["said"] * len(rows)),
+        trace=texts([trace for trace, _ in rows]),
+        span=texts([span for _, span in rows]),
     )
-    assert find_parents(spans).tolist() == [-1, 0, 1]
 
 
-def test_of_spans_sent_twice_the_first_is_the_parent_and_the_first_stays() -> None:
-    spans = batch([("t", "1", ""), ("t", "1", ""), ("t", "2", "1")])
-    assert find_parents(spans).tolist() == [-1, -1, 0]
-    kept = drop_repeated(spans)
-    assert kept.start.tolist() == [0, 2]
+def first_sent(rows: list[Row]) -> list[Row]:
+    seen: set[tuple[str, str]] = set()
+    kept = []
+    for row in rows:
+        if row[2] == "" or row[1:3] not in seen:
+            kept.append(row)
+        seen.add(row[1:3])
+    return sorted(kept, key=lambda row: row[:3])
 
 
-def test_spans_without_an_id_are_no_repeats_of_each_other() -> None:
-    assert len(drop_repeated(batch([("t", "", ""), ("t", "", "")]))) == 2
+@settings(deadline=None)
+@given(SPANS.filter(bool), LINES)
+def test_every_span_and_line_finds_what_a_dictionary_of_ids_finds(
+    rows: list[Row], lines: list[tuple[str, str]]
+) -> None:
+    linked = link_spans(spans_of(rows), lines_of(lines))
+    kept = first_sent(rows)
+    place = {row[1:3]: i for i, row in enumerate(kept) if row[2]}
+
+    def find(i: int, trace: str, span: str) -> int:
+        found = place.get((trace, span), -1)
+        return -1 if found == i else found
+
+    assert linked.spans.start.tolist() == [row[0] for row in kept]
+    assert linked.spans.span.tolist() == [row[2] for row in kept]
+    assert linked.caller.tolist() == [find(i, row[1], row[3]) for i, row in enumerate(kept)]
+    assert linked.sender.tolist() == [find(i, row[4], row[5]) for i, row in enumerate(kept)]
+    assert linked.line.tolist() == [find(-1, *line) for line in lines]
+    traces = {trace for trace, _ in lines}
+    assert linked.logged.tolist() == [row[1] in traces for row in kept]
 
 
-def test_no_spans_have_no_parents() -> None:
-    none = SpanBatch.empty()
-    assert find_parents(none).shape == (0,)
-    assert len(drop_repeated(none)) == 0
-    assert find_spans(none, texts(["t"]), texts(["1"])).tolist() == [-1]
-    assert join_names(none, np.zeros(0, np.int64)).shape == (0,)
+@settings(deadline=None)
+@given(SPANS.filter(bool), LINES, st.integers(0, 5), st.integers(0, 5))
+def test_a_part_in_time_is_what_its_own_spans_and_lines_would_be_joined_to(
+    rows: list[Row], lines: list[tuple[str, str]], start: int, length: int
+) -> None:
+    # With ids of its own, no span is hidden by a repeat that lies outside of the part.
+    rows = [(row[0], row[1], f"{row[2]}{i}", *row[3:]) for i, row in enumerate(rows)]
+    window = Window(start=start, end=start + length)
+    batch = lines_of(lines)
+    inside = (batch.times >= window.start) & (batch.times < window.end)
+    whole = link_spans(spans_of(rows), batch).slice(window, inside)
+    part = link_spans(spans_of(rows).slice(window), batch.take(inside))
+    assert whole.spans.span.tolist() == part.spans.span.tolist()
+    for name in ("caller", "sender", "line", "logged"):
+        assert getattr(whole, name).tolist() == getattr(part, name).tolist()
+
+
+def test_a_consumer_that_names_no_parent_is_caused_by_whom_it_is_linked_to() -> None:
+    linked = link_spans(
+        spans_of([(0, "t", "a", "", "", ""), (1, "u", "b", "", "t", "a"), (2, "u", "c", "b", "t", "a")])
+    )
+    assert linked.parent.tolist() == [-1, 0, 1]
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_few_spans_or_none_are_joined_to_nothing(size: int) -> None:
+    spans = SpanBatch.empty() if size == 0 else spans_of([(0, "t", "a", "z", "", "")])
+    linked = link_spans(spans, lines_of([("t", "q")]))
+    assert linked.parent.tolist() == [-1] * size
+    assert linked.line.tolist() == [-1]
+
+
+def test_no_spans_have_no_names() -> None:
+    assert join_names(SpanBatch.empty(), np.zeros(0, np.int64)).shape == (0,)
 
 
 def test_names_are_component_and_operation() -> None:
@@ -74,16 +127,3 @@ def test_names_are_component_and_operation() -> None:
     names = join_names(spans, np.array([1, 0, 1]))
     assert [component_of(name) for name in names] == ["pay", "cart", "pay"]
     assert [readable(name) for name in names] == ["pay /put it", "cart /get", "pay /put it"]
-
-
-ids = st.sampled_from(["", "1", "2", "3", "4"])
-
-
-@given(st.lists(st.tuples(st.sampled_from("tu"), ids, ids), max_size=12))
-def test_the_row_of_a_span_is_that_of_a_search_by_hand(rows: list[tuple[str, str, str]]) -> None:
-    spans = batch(rows)
-    first: dict[tuple[str, str], int] = {}
-    for place, (trace, span, _) in enumerate(rows):
-        first.setdefault((trace, span), place)
-    expected = [first.get((trace, parent), -1) if parent else -1 for trace, _, parent in rows]
-    assert find_spans(spans, spans.trace, spans.parent).tolist() == expected

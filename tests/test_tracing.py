@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from rca.health.requests import split_item
-from rca.spans import readable
-from rca.telemetry import LogBatch, SpanBatch
+from rca.spans import link_spans, readable
+from rca.telemetry import SpanBatch
 from rca.tracing import CALL, ENTRY, LAST, LOG, SPAN, RequestTable, cut_requests
 
 MS = 1_000_000
@@ -18,7 +18,7 @@ BUY, CART, PAY = "shop GET /buy", "cart GET /cart", "pay POST /pay"
 def cut(shop, logs: bool = True) -> RequestTable:
     lines = shop.logs()
     return cut_requests(
-        shop.spans(), lines if logs else LogBatch.empty(), lines.message if logs else np.zeros(0, object)
+        link_spans(shop.spans(), lines if logs else None), lines.message if logs else np.zeros(0, object)
     )
 
 
@@ -65,7 +65,7 @@ def test_calls_side_by_side_do_not_make_the_own_time_negative(shop) -> None:
     spans = shop.spans()
     call = np.isin(spans.operation, [spans.operations.index(name) for name in ("call cart", "call pay")])
     table = cut_requests(
-        replace(spans, duration=np.where(call, 90 * MS, spans.duration)), LogBatch.empty(), np.zeros(0, object)
+        link_spans(replace(spans, duration=np.where(call, 90 * MS, spans.duration))), np.zeros(0, object)
     )
     assert set(table.own_time[rows_of(table, BUY)].tolist()) == {0}
 
@@ -113,7 +113,7 @@ def test_without_logs_no_request_is_covered(shop) -> None:
 def test_the_order_of_spans_does_not_matter(shop) -> None:
     spans = shop.spans()
     shuffled = spans.take(np.random.default_rng(0).permutation(len(spans)))
-    one, two = (cut_requests(batch, LogBatch.empty(), np.zeros(0, object)) for batch in (spans, shuffled))
+    one, two = (cut_requests(link_spans(batch), np.zeros(0, object)) for batch in (spans, shuffled))
     assert one.items == two.items
     assert one.start.tolist() == two.start.tolist()
     assert (one.occurs != two.occurs).nnz == 0
@@ -122,7 +122,7 @@ def test_the_order_of_spans_does_not_matter(shop) -> None:
 def test_spans_sent_twice_count_once(shop) -> None:
     spans = shop.spans()
     twice = spans.take(np.repeat(np.arange(len(spans)), 2))
-    assert len(cut_requests(twice, LogBatch.empty(), np.zeros(0, object))) == 1200
+    assert len(cut_requests(link_spans(twice), np.zeros(0, object))) == 1200
 
 
 def test_parents_that_go_in_a_circle_end_somewhere() -> None:
@@ -135,7 +135,7 @@ def test_parents_that_go_in_a_circle_end_somewhere() -> None:
         span=["1", "2", "3"],
         parent=["3", "1", "2"],
     )
-    table = cut_requests(spans, LogBatch.empty(), np.zeros(0, object))
+    table = cut_requests(link_spans(spans), np.zeros(0, object))
     assert len(table) == len(table.own_time)
     assert table.with_ancestors(np.ones(len(table), bool)).all()
 
@@ -160,7 +160,7 @@ def test_marks_go_up_to_every_request_above(shop) -> None:
 
 def test_without_spans_there_are_no_requests(shop) -> None:
     lines = shop.logs()
-    table = cut_requests(SpanBatch.empty(), lines, lines.message)
+    table = cut_requests(link_spans(SpanBatch.empty(), lines), lines.message)
     assert len(table) == 0
     assert table.items == ()
     assert table.calls.edges == ()

@@ -13,7 +13,8 @@ from rca.health import HealthProfile
 from rca.logs.templates import TemplateMiner, template_keys
 from rca.sampling import align
 from rca.settings import Settings
-from rca.telemetry import MetricFrame, Texts, texts
+from rca.spans import LinkedSpans, link_spans
+from rca.telemetry import MetricFrame, Telemetry, Texts, texts
 from rca.topology import Topology
 from rca.tracing import RequestTable, cut_requests
 from rca.types import Case, Incident, Window
@@ -30,6 +31,7 @@ class Context:
         onsets: candidate onsets in ns, increasing, shape (candidates,): one where the onset is
             known. An extractor scores each of them and averages; the true onset is never needed.
         ends: where the evidence of each candidate ends, ns, shape (candidates,).
+        joined: what ``linked`` is, where that is known already.
     """
 
     case: Case
@@ -38,6 +40,13 @@ class Context:
     onsets: npt.NDArray[np.int64]
     ends: npt.NDArray[np.int64]
     settings: Settings
+    joined: LinkedSpans | None = None
+
+    @cached_property
+    def linked(self) -> LinkedSpans:
+        """The case's spans in order, joined to each other and to the log lines."""
+        telemetry = self.case.telemetry
+        return link_spans(telemetry.spans, telemetry.logs) if self.joined is None else self.joined
 
     @cached_property
     def components(self) -> tuple[str, ...]:
@@ -69,8 +78,7 @@ class Context:
         names: Texts = texts(self.templates)
         of_line = names[self.template_of] if len(self.template_of) else texts([])
         known = () if self.health.edges is None else self.health.edges.edges
-        telemetry = self.case.telemetry
-        return cut_requests(telemetry.spans, telemetry.logs, of_line, known, self.topology.replica_of)
+        return cut_requests(self.linked, of_line, known, self.topology.replica_of)
 
     @cached_property
     def span(self) -> Window:
@@ -85,22 +93,32 @@ def prepare(case: Case, settings: Settings) -> Context:
     baseline) makes a small one.
     """
     from rca.extract.onsets import candidate_onsets
-    from rca.health.build import build_profile
     from rca.topology_files import topology_from_spans
 
-    telemetry = replace(case.telemetry, metrics=align(case.telemetry.metrics))
+    linked = link_spans(case.telemetry.spans, case.telemetry.logs)
+    telemetry = replace(case.telemetry, metrics=align(case.telemetry.metrics), spans=linked.spans)
     case = replace(case, telemetry=telemetry)
     onsets, ends = candidate_onsets(case, settings)
     topology = Topology.from_edges([]) if case.topology is None else case.topology
     if len(telemetry.spans):
-        topology = topology.merge(topology_from_spans(telemetry.spans))
+        topology = topology.merge(topology_from_spans(linked))
     topology = topology.merge(_topology_from_metrics(telemetry.metrics))
     if case.health is not None and case.health.events is not None:
         topology = case.health.events.call_graph(topology)
     health = case.health
     if health is None:
-        health = build_profile(telemetry.slice(healthy_window(case.incident, int(onsets.min()))), small=True)
-    return Context(case=case, topology=topology, health=health, onsets=onsets, ends=ends, settings=settings)
+        health = _own_health(telemetry, linked, healthy_window(case.incident, int(onsets.min())))
+    return Context(
+        case=case, topology=topology, health=health, onsets=onsets, ends=ends, settings=settings, joined=linked
+    )
+
+
+def _own_health(telemetry: Telemetry, linked: LinkedSpans, window: Window) -> HealthProfile:
+    from rca.health.build import HealthRecorder
+
+    times = telemetry.logs.times
+    joined = linked.slice(window, (times >= window.start) & (times < window.end))
+    return HealthRecorder(telemetry.slice(window), joined=joined).profile(small=True)
 
 
 def _topology_from_metrics(metrics: MetricFrame) -> Topology:

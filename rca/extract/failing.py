@@ -16,8 +16,7 @@ from rca.extract.abnormal import AbnormalSeries, find_abnormal
 from rca.extract.context import Context
 from rca.extract.meaning import classify, kind_of
 from rca.kinds import load_kinds
-from rca.spans import find_parents
-from rca.telemetry import SpanBatch
+from rca.spans import LinkedSpans
 from rca.types import MINUTE, SECOND, Direction, Event, Evidence, to_text
 
 # A component that deviates this many samples after the first one has half the blame of being first.
@@ -141,8 +140,8 @@ def _order_event(context: Context, abnormal: AbnormalSeries, i: int, lag: int, b
 
 
 def _span_events(context: Context, able: frozenset[str]) -> list[Event]:
-    spans, window = context.case.telemetry.spans, context.case.incident.window
-    deepest = _deepest_failures(spans)
+    spans, window = context.linked.spans, context.case.incident.window
+    deepest = _deepest_failures(context.linked)
     if not deepest.any():
         return []
     inside = spans.start >= window.start
@@ -172,7 +171,7 @@ def _span_event(
     excess: float,
     deepest: npt.NDArray[np.bool_],
 ) -> Event:
-    spans, window = context.case.telemetry.spans, context.case.incident.window
+    spans, window = context.linked.spans, context.case.incident.window
     own = deepest & (spans.start >= window.start) & (spans.component == spans.components.index(component))
     times = spans.start[own]
     sentence = (
@@ -194,15 +193,16 @@ def _span_event(
     )
 
 
-def _deepest_failures(spans: SpanBatch) -> npt.NDArray[np.bool_]:
+def _deepest_failures(linked: LinkedSpans) -> npt.NDArray[np.bool_]:
     """Failing spans that no failing child accounts for; cancelled ones neither fail nor account."""
+    spans = linked.spans
     failed: npt.NDArray[np.bool_] = spans.status == FAILED
     if not failed.any():
         return failed
     rows = np.flatnonzero(failed)
     said = (f"{spans.text[row]} {spans.operations[spans.operation[row]]}".lower() for row in rows)
     failed[rows] = [("cancel" not in text) for text in said]
-    parents = find_parents(spans)[failed]
+    parents = linked.parent[failed]
     accounted = np.zeros(len(spans), bool)
     accounted[parents[parents >= 0]] = True
     failed &= ~accounted

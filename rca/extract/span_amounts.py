@@ -20,8 +20,8 @@ from rca.extract.amount_series import (
     read_series,
 )
 from rca.extract.context import Context
-from rca.spans import drop_repeated, find_parents
-from rca.telemetry import NO_PEER, SpanBatch
+from rca.spans import LinkedSpans
+from rca.telemetry import NO_PEER
 from rca.types import SECOND
 
 ROWS_PER_WINDOW = 30
@@ -56,8 +56,8 @@ class _Requests:
 
 
 def _read_spans(context: Context, metrics: AmountSeries | None) -> AmountSeries | None:
-    spans = drop_repeated(context.case.telemetry.spans)
-    requests = _requests(spans)
+    spans = context.linked.spans
+    requests = _requests(context.linked)
     service = context.topology.service
     covered = set() if metrics is None else {service(name) for name in metrics.components}
     seen = np.flatnonzero(np.bincount(requests.component, minlength=1) >= FEWEST_REQUESTS)
@@ -83,8 +83,8 @@ def _read_spans(context: Context, metrics: AmountSeries | None) -> AmountSeries 
     return _reorder(series, order)
 
 
-def _requests(spans: SpanBatch) -> _Requests:
-    parent = find_parents(spans)
+def _requests(linked: LinkedSpans) -> _Requests:
+    spans, parent = linked.spans, linked.parent
     foreign = (parent < 0) | (spans.component[parent] != spans.component)
     children = np.flatnonzero((parent >= 0) & foreign)
     answered = np.zeros(len(spans), bool)

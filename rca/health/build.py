@@ -16,6 +16,7 @@ from rca.health.profile import HealthProfile
 from rca.health.requests import RequestBlocks, count_blocks
 from rca.logs.templates import TemplateMiner, template_keys
 from rca.sampling import align
+from rca.spans import LinkedSpans, link_spans
 from rca.telemetry import Telemetry, texts
 from rca.tracing import RequestTable, cut_requests
 from rca.types import MINUTE, Window
@@ -28,12 +29,21 @@ class HealthRecorder:
         telemetry: days of telemetry, incidents included.
         cut: times of past incidents; nothing of them enters a profile.
         block: requests and log lines are counted per block of this length, in ns.
+        joined: the spans and lines of this telemetry, where they are joined already.
     """
 
-    def __init__(self, telemetry: Telemetry, *, cut: Sequence[Window] = (), block: int = MINUTE) -> None:
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        *,
+        cut: Sequence[Window] = (),
+        block: int = MINUTE,
+        joined: LinkedSpans | None = None,
+    ) -> None:
         self._telemetry = telemetry
         self._cut = tuple(cut)
         self._block = block
+        self._joined = joined
         self._metrics = align(telemetry.metrics)
 
     def profile(self, *, exclude: Sequence[Window] = (), small: bool = False) -> HealthProfile:
@@ -71,7 +81,8 @@ class HealthRecorder:
 
     @cached_property
     def _table(self) -> RequestTable:
-        return cut_requests(self._telemetry.spans, self._telemetry.logs, self._mined[1])
+        joined = self._joined or link_spans(self._telemetry.spans, self._telemetry.logs)
+        return cut_requests(joined, self._mined[1])
 
     @cached_property
     def _blocks(self) -> RequestBlocks:

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from rca.errors import ProfileError
 from rca.health.edges import EdgeHealth, from_bins, to_bins
-from rca.spans import readable
-from rca.telemetry import LogBatch
+from rca.spans import link_spans, readable
 from rca.tracing import RequestTable, cut_requests
 
 MS = 1_000_000
@@ -30,7 +29,7 @@ def test_gaps_below_a_microsecond_are_one_bin() -> None:
 
 def requests(shop) -> RequestTable:
     spans = shop.spans()
-    return cut_requests(spans.take(spans.start < shop.health.end), LogBatch.empty(), np.zeros(0, object))
+    return cut_requests(link_spans(spans.take(spans.start < shop.health.end)), np.zeros(0, object))
 
 
 def test_own_times_have_the_quantiles_and_limits_of_the_shop(shop) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from rca.errors import ProfileError
 from rca.health.requests import RequestHealth, count_blocks, find_background, split_item, touched_by
-from rca.spans import readable
+from rca.spans import link_spans, readable
 from rca.telemetry import texts
 from rca.tracing import CALL, ENTRY, RequestTable, cut_requests
 from rca.types import MINUTE
@@ -31,7 +31,7 @@ def requests(shop, rare: str = "") -> RequestTable:
             trace=np.concatenate([lines.trace, more.trace]),
             span=np.concatenate([lines.span, more.span]),
         )
-    return cut_requests(telemetry.spans, lines, lines.message)
+    return cut_requests(link_spans(telemetry.spans, lines), lines.message)
 
 
 def build(table: RequestTable, clean: np.ndarray | None = None) -> RequestHealth:
