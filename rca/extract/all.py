@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rca.errors import RCAError
+from rca.extract.absence import extract_absence
 from rca.extract.alerts import extract_alerts
 from rca.extract.amounts import extract_amounts
 from rca.extract.changes import extract_changes
@@ -40,6 +41,7 @@ EXTRACTORS: tuple[tuple[str, Extractor], ...] = (
     ("network", _network),
     ("own time", lambda context: extract_own_time(context, context.requests)),
     ("saturation", lambda context: extract_saturation(context, context.requests)),
+    ("absence", extract_absence),
     ("demand", extract_demand),
     ("amounts", extract_amounts),
     ("failing", extract_failing),
