@@ -62,7 +62,7 @@ def rank_causes(graph: CausalityGraph, context: Context) -> Ranking:
     """Rank the components of a causality graph by how much they are to blame.
 
     The evidence on a component decides; the walk (GrootRank, Wang et al., ASE 2021) from the
-    symptoms towards causes adds up to a tenth of it. Ties go to the component nearer to the
+    symptoms towards causes adds at most the share ``Settings.walk`` of it. Ties go to the component nearer to the
     symptom, then to the one whose events began earlier, then by name; never by how often a
     component was the root before.
     """
