@@ -44,8 +44,9 @@ def number(value: float) -> str:
     if value == 0:
         return "0"
     if 1e-3 <= abs(value) < 1e6:
-        digits = max(0, 2 - len(str(int(abs(value)))) + 1) if abs(value) >= 1 else 4
-        text = f"{value:,.{digits}f}"
+        if abs(value) < 1:
+            return f"{value:.3g}"
+        text = f"{value:,.{max(0, 3 - len(str(int(abs(value)))))}f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     return f"{value:.2g}"
 

@@ -13,6 +13,8 @@ from rca.types import Direction, Event, Evidence
 
 SMALL = 1e-3
 """Blame below this is not reported."""
+NEARLY_ALL = 0.95
+"""Share of what was lost above which the rest is rounding: estimates of parts may exceed the whole."""
 NOTABLE = 0.1
 """Share of the symptom from which a component is worth an event even where its callees explain all of it."""
 CERTAIN = 6.0
@@ -97,19 +99,23 @@ def _sentence(component: int, finding: Finding, series: AmountSeries, graph: Cal
     shares, lost = finding.shares, abs(finding.lost)
     name, symptom = series.components[component], series.components[finding.symptom]
     verb = "lost" if finding.sign > 0 else "lacked"
-    unit = "s" if finding.kind == "latency" else "failed requests"
+    unit = "s" if finding.kind == "latency" else "requests"
     through, own = float(shares.through[component]) * lost, float(shares.own[component]) * lost
     noise = _number(float(shares.error[component]) * lost)
-    if own > 0:
-        rest = f"{_number(own)} {unit} of them its own (noise {noise})"
+    if own >= NEARLY_ALL * through:
+        rest = f"all of it its own (± {noise} {unit} in health)"
+    elif own > 0:
+        rest = f"{_number(own)} {unit} of it its own (± {noise} {unit} in health)"
     else:
-        rest = f"nothing of it its own (noise {noise} {unit})"
+        rest = f"none of it its own (± {noise} {unit} in health)"
     if not finding.same_kind:
         return f"{name} {verb} {_number(through)} {unit} while {symptom} suffered, {rest}"
     rest += _main_callee(component, finding, series, graph)
     if component == finding.symptom:
         return f"{name} {verb} {_number(through)} {unit}, {rest}"
-    return f"{_number(through)} {unit} of the {_number(lost)} that {symptom} {verb} passed through {name}, {rest}"
+    if through >= NEARLY_ALL * lost:
+        return f"all of the {_number(lost)} {unit} that {symptom} {verb} passed through {name}, {rest}"
+    return f"{_number(through)} of the {_number(lost)} {unit} that {symptom} {verb} passed through {name}, {rest}"
 
 
 def _main_callee(component: int, finding: Finding, series: AmountSeries, graph: CallGraph) -> str:

@@ -7,7 +7,8 @@ its blame is zero: suspicion comes from place, time and effect together (``rca.s
 from __future__ import annotations
 
 from rca.extract.context import Context
-from rca.types import MINUTE, Change, Event, Evidence, Window, to_text
+from rca.quantities import clock, duration
+from rca.types import MINUTE, Change, Event, Evidence, Window
 
 # Slow faults (leaks, growing tables, certificates) wait for hours, hardly longer than a day.
 LOOK_BACK = 24 * 60 * MINUTE
@@ -36,8 +37,8 @@ def look_back(context: Context) -> Window:
 
 
 def _event(change: Change, onset: int) -> Event:
-    lag = (onset - change.time) / MINUTE
-    when = f"{lag:.0f} min before the earliest onset" if lag >= 0 else f"{-lag:.0f} min after the earliest onset"
+    lag = onset - change.time
+    when = f"{duration(lag)} {'before' if lag >= 0 else 'after'} the earliest onset"
     author = change.attributes.get("author", "")
     by = f" by {author}" if author else ""
     return Event(
@@ -49,7 +50,7 @@ def _event(change: Change, onset: int) -> Event:
         end=change.time,
         severity=SEVERITIES.get(change.kind, DEFAULT_SEVERITY),
         evidence=Evidence(
-            sentence=f"{change.name}{by} on {change.component} at {to_text(change.time)}, {when}", group=GROUP
+            sentence=f"{change.name}{by} on {change.component} at {clock(change.time)}, {when}", group=GROUP
         ),
         attributes={**change.attributes, "change": change.id},
     )

@@ -16,8 +16,9 @@ from rca.extract.abnormal import AbnormalSeries, find_abnormal
 from rca.extract.context import Context
 from rca.extract.meaning import classify, kind_of
 from rca.kinds import load_kinds
+from rca.quantities import clock, duration, number, quantity
 from rca.spans import LinkedSpans
-from rca.types import MINUTE, SECOND, Direction, Event, Evidence, to_text
+from rca.types import Direction, Event, Evidence
 
 # A component that deviates this many samples after the first one has half the blame of being first.
 ORDER_SCALE = 5.0
@@ -121,10 +122,11 @@ def _order_event(context: Context, abnormal: AbnormalSeries, i: int, lag: int, b
     component, metric, onset = abnormal.component(i), abnormal.metric(i), int(abnormal.onset[i])
     direction: Direction = "up" if abnormal.deviation[i] > 0 else "down"
     kind = kind_of(metric, direction)
-    when = "before any other" if lag == 0 else f"{_duration(lag)} after the first"
+    when = "before any other component" if lag == 0 else f"{duration(lag)} after the first component"
     sentence = (
-        f"{component} left its health at {to_text(onset)}, {when}: "
-        f"{metric} {abnormal.level[i]:.4g} (healthy: {abnormal.healthy[i]:.4g})"
+        f"{component} departed from its healthy level at {clock(onset)}, {when}: "
+        f"{metric} at {quantity(metric, float(abnormal.level[i]))} "
+        f"(healthy: {quantity(metric, float(abnormal.healthy[i]))})"
     )
     return Event(
         id=f"{kind}:{component}:{metric}:order",
@@ -175,8 +177,8 @@ def _span_event(
     own = deepest & (spans.start >= window.start) & (spans.component == spans.components.index(component))
     times = spans.start[own]
     sentence = (
-        f"{found} of {traffic} spans of {component} failed with nothing failing below them "
-        f"(health would have shown {expected:.1f})"
+        f"{found} of {traffic} spans of {component} failed while none of its callees did "
+        f"(usual: {'none' if expected < 0.05 else number(round(float(expected), 1))})"
     )
     return Event(
         id=f"errors.up:{component}:failing spans",
@@ -251,16 +253,10 @@ def _symptom_events(context: Context) -> list[Event]:
             severity=0.5,
             direction=symptom.direction,
             evidence=Evidence(
-                sentence=f"{symptom.component} is where it was noticed{about} at {to_text(time)}",
+                sentence=f"{symptom.component} is where it was noticed{about} at {clock(time)}",
                 group="symptom",
                 blame=ALERTING,
                 weak=True,
             ),
         )
     return list(events.values())
-
-
-def _duration(nanoseconds: int) -> str:
-    if nanoseconds < 2 * MINUTE:
-        return f"{nanoseconds / SECOND:.0f} s"
-    return f"{nanoseconds / MINUTE:.0f} min"

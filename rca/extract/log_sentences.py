@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rca.logs.masks import LEVEL_NAMES
-from rca.types import to_text
+from rca.quantities import clock
 
 QUOTED = 160
 NAMED = 60
@@ -59,10 +59,10 @@ class Wording:
     def sentence(self, kind: str) -> str:
         """One sentence for an event of this kind."""
         level = LEVEL_NAMES[self.level]
-        since = f", first at {to_text(self.first)}" if self.first is not None else ""
+        since = f", first at {clock(self.first)}" if self.first is not None else ""
         if kind == "log.new_template":
             line = f"{'an' if level[0] in 'EI' else 'a'} {level} line" if level else "a line"
-            return f"{self.component} writes {line} that is new: {self.quote!r}, {self.how_often}{since}"
+            return f"{self.component} writes {line} never seen before: {self.quote!r}, {self.how_often}{since}"
         if kind == "error.exception":
             return f"{self.component} raises {self.name}, {self.how_often}{since}: {self.quote!r}"
         if kind == "log.level_shift":

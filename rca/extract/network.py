@@ -20,6 +20,7 @@ from rca.extract.edge_metrics import EdgeSamples
 from rca.extract.slowness import HEALTHY_SHARE, slow_ratios
 from rca.health.edges import EdgeHealth
 from rca.likelihood import saturate
+from rca.quantities import percent
 from rca.spans import component_of
 from rca.types import Event, Evidence
 
@@ -130,12 +131,12 @@ def _events(context: Context, names: list[str], ledger: _Ledger, kind: str) -> l
 
 def _sentence(name: str, ledger: _Ledger, at: int, candidate: int, kind: str) -> str:
     share = ledger.slow[at, candidate] / max(ledger.seen[at, candidate], 1)
-    calls = f"{share:.0%} of {ledger.seen[at, candidate]:.0f} calls into {name}"
+    calls = f"{percent(share)} of {ledger.seen[at, candidate]:.0f} calls into {name}"
     if kind == "self_time.up":
-        return f"{calls} took longer than health allows, as its callers see it (healthy: {HEALTHY_SHARE:.0%})"
+        return f"{calls} took longer than health allows, as seen by its callers (healthy: {percent(HEALTHY_SHARE)})"
     if _is_outward(ledger, at, candidate):
         return f"calls out of {name} wait longer than in health while the callees work as usual"
-    return f"{calls} spent longer on the way than health allows (healthy: {HEALTHY_SHARE:.0%})"
+    return f"{calls} spent longer on the way than health allows (healthy: {percent(HEALTHY_SHARE)})"
 
 
 def _is_outward(ledger: _Ledger, at: int, candidate: int) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 from rca.extract.context import Context
 from rca.extract.slowness import HEALTHY_SHARE, slow_ratios
 from rca.likelihood import saturate
+from rca.quantities import percent
 from rca.spans import component_of
 from rca.tracing import RequestTable
 from rca.types import Event, Evidence
@@ -55,8 +56,8 @@ def extract_own_time(context: Context, requests: RequestTable) -> list[Event]:
                 severity=float(blame[at]),
                 direction="up",
                 evidence=Evidence(
-                    sentence=f"{share:.0%} of {judged[at, candidate]:.0f} requests of {names[at]} took longer by "
-                    f"themselves than health allows, calls taken out (healthy: {HEALTHY_SHARE:.0%})",
+                    sentence=f"{percent(share)} of {judged[at, candidate]:.0f} requests of {names[at]} took longer "
+                    f"than health allows, the time of its callees taken out (healthy: {percent(HEALTHY_SHARE)})",
                     group="own time",
                     blame=float(blame[at]),
                     likelihood=float(ratio[at, candidate]),

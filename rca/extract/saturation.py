@@ -17,6 +17,7 @@ from rca.extract.context import Context
 from rca.extract.meaning import SATURATIONS, classify, kind_of
 from rca.kinds import load_kinds
 from rca.likelihood import saturate
+from rca.quantities import number, quantity
 from rca.telemetry import MetricFrame
 from rca.tracing import RequestTable
 from rca.types import Event, Evidence
@@ -117,8 +118,9 @@ def _event(context: Context, found: _Resources, row: int) -> Event:
         severity=blame,
         direction="up",
         evidence=Evidence(
-            sentence=f"{metric} of {name} at {level:.4g}, {peak:.1f} times beyond what it reaches in health "
-            f"(usually {float(found.usual[row]):.4g})" + ("" if found.on_path[row] else "; no request touched it"),
+            sentence=f"{metric} of {name} rose to {quantity(metric, level)} (usually "
+            f"{quantity(metric, float(found.usual[row]))}), {number(round(peak, 1))} times its largest rise in health"
+            + ("" if found.on_path[row] else "; no request passes through it"),
             group="saturation",
             blame=blame,
             weak=kind.explainable,
