@@ -32,6 +32,7 @@ class Context:
             known. An extractor scores each of them and averages; the true onset is never needed.
         ends: where the evidence of each candidate ends, ns, shape (candidates,).
         joined: what ``linked`` is, where that is known already.
+        told: the template codes of lines that made the health profile, -1 for others; shape (lines,).
     """
 
     case: Case
@@ -41,6 +42,7 @@ class Context:
     ends: npt.NDArray[np.int64]
     settings: Settings
     joined: LinkedSpans | None = None
+    told: npt.NDArray[np.int32] | None = None
 
     @cached_property
     def linked(self) -> LinkedSpans:
@@ -68,7 +70,10 @@ class Context:
     def _mined(self) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
         known = None if self.health.logs is None else self.health.logs.miner
         miner = TemplateMiner() if known is None else known.copy()
-        codes, names = template_keys(self.case.telemetry.logs, miner)
+        logs = self.case.telemetry.logs
+        codes = np.full(len(logs), -1, np.int32) if self.told is None else self.told.copy()
+        unknown = codes < 0
+        codes[unknown], names = template_keys(logs.take(unknown), miner)
         # A template may have grown more general here: the profile knows it by its old text.
         return codes, names if known is None else (*known.templates, *names[len(known) :])
 
@@ -105,20 +110,33 @@ def prepare(case: Case, settings: Settings) -> Context:
     topology = topology.merge(_topology_from_metrics(telemetry.metrics))
     if case.health is not None and case.health.events is not None:
         topology = case.health.events.call_graph(topology)
-    health = case.health
+    health, told = case.health, None
     if health is None:
-        health = _own_health(telemetry, linked, healthy_window(case.incident, int(onsets.min())))
+        health, told = _own_health(telemetry, linked, healthy_window(case.incident, int(onsets.min())))
     return Context(
-        case=case, topology=topology, health=health, onsets=onsets, ends=ends, settings=settings, joined=linked
+        case=case,
+        topology=topology,
+        health=health,
+        onsets=onsets,
+        ends=ends,
+        settings=settings,
+        joined=linked,
+        told=told,
     )
 
 
-def _own_health(telemetry: Telemetry, linked: LinkedSpans, window: Window) -> HealthProfile:
+def _own_health(
+    telemetry: Telemetry, linked: LinkedSpans, window: Window
+) -> tuple[HealthProfile, npt.NDArray[np.int32]]:
+    """The small profile of the incident's own baseline, and what its lines were taken for."""
     from rca.health.build import HealthRecorder
 
     times = telemetry.logs.times
-    joined = linked.slice(window, (times >= window.start) & (times < window.end))
-    return HealthRecorder(telemetry.slice(window), joined=joined).profile(small=True)
+    inside = (times >= window.start) & (times < window.end)
+    recorder = HealthRecorder(telemetry.slice(window), joined=linked.slice(window, inside))
+    told = np.full(len(times), -1, np.int32)
+    told[inside] = recorder.template_of
+    return recorder.profile(small=True), told
 
 
 def _topology_from_metrics(metrics: MetricFrame) -> Topology:

@@ -14,6 +14,7 @@ from rca.health.logs import LogHealth
 from rca.health.metrics import MetricHealth, clean_columns
 from rca.health.profile import HealthProfile
 from rca.health.requests import RequestBlocks, count_blocks
+from rca.logs.messages import unwrap_batch
 from rca.logs.templates import TemplateMiner, template_keys
 from rca.sampling import align
 from rca.spans import LinkedSpans, link_spans
@@ -44,6 +45,7 @@ class HealthRecorder:
         self._cut = tuple(cut)
         self._block = block
         self._joined = joined
+        self._miner = TemplateMiner()
         self._metrics = align(telemetry.metrics)
 
     def profile(self, *, exclude: Sequence[Window] = (), small: bool = False) -> HealthProfile:
@@ -73,16 +75,15 @@ class HealthRecorder:
         )
 
     @cached_property
-    def _mined(self) -> tuple[TemplateMiner, npt.NDArray[Any]]:
-        """The miner after all lines, and the template of each line."""
-        miner = TemplateMiner()
-        codes, names = template_keys(self._telemetry.logs, miner)
-        return miner, texts(names)[codes] if len(codes) else np.zeros(0, object)
+    def template_of(self) -> npt.NDArray[np.int32]:
+        """The template of each line: code of the profiles' miner, shape (lines,)."""
+        return template_keys(self._telemetry.logs, self._miner)[0]
 
     @cached_property
     def _table(self) -> RequestTable:
         joined = self._joined or link_spans(self._telemetry.spans, self._telemetry.logs)
-        return cut_requests(joined, self._mined[1])
+        codes = self.template_of
+        return cut_requests(joined, texts(self._miner.templates)[codes] if len(codes) else np.zeros(0, object))
 
     @cached_property
     def _blocks(self) -> RequestBlocks:
@@ -93,10 +94,11 @@ class HealthRecorder:
         logs = self._telemetry.logs
         if not len(logs):
             return None
-        clean = logs.take(_outside(logs.times, logs.times + 1, cut))
+        clean = _outside(logs.times, logs.times + 1, cut)
+        lines, codes = unwrap_batch(logs.take(clean), self._miner.masks), self.template_of[clean]
         spans = self._telemetry.spans
         traffic = spans.take(_outside(spans.start, spans.start + 1, cut)) if len(spans) else None
-        return LogHealth.build(clean, miner=self._mined[0], block=self._block, traffic=traffic)
+        return LogHealth.count(lines, codes, self._miner, block=self._block, traffic=traffic)
 
     def _windows(self, cut: tuple[Window, ...]) -> tuple[Window, ...]:
         return subtract(_extent(self._telemetry), cut)

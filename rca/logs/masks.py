@@ -160,9 +160,10 @@ def _substitution(masks: tuple[Mask, ...]) -> Callable[[str], str]:
         for m in masks
     ]
     has_digit = _HAS_DIGIT.search
+    ask = any(digit for _, digit, _, _ in steps)
 
     def apply(text: str) -> str:
-        digits = has_digit(text) is not None
+        digits = ask and has_digit(text) is not None
         for literals, digit, substitute, replacement in steps:
             if digit and not digits:
                 continue

@@ -53,10 +53,12 @@ def unwrap_batch(logs: LogBatch, masks: Masks | None = None) -> LogBatch:
     """The lines with clean messages; levels that are known stay, others are found. Clean lines stay as they are."""
     masks = load_masks() if masks is None else masks
     messages, levels = logs.message.tolist(), logs.level.tolist()
-    for row, (message, level) in enumerate(zip(messages, levels, strict=True)):
-        if not level or message[:1] == "{":
-            messages[row], found = unwrap(message, masks)
-            levels[row] = level or found
+    wrapped = [row for row, message in enumerate(messages) if not levels[row] or message[:1] == "{"]
+    if not wrapped:
+        return logs
+    for row in wrapped:
+        messages[row], found = unwrap(messages[row], masks)
+        levels[row] = levels[row] or found
     return replace(logs, message=_texts(messages), level=np.array(levels, np.int8))
 
 
