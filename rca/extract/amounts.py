@@ -87,7 +87,10 @@ def _find(trace: Trace, series: AmountSeries, graph: CallGraph) -> list[Finding]
                 continue
         shares = share_symptom(kind, symptom, amount, level, series, graph)
         shares = replace(shares, score=shares.score * weight)
-        lost = float(symptom[trace.onset - trace.rows.start :].sum()) * series.merged
+        after = symptom[trace.onset - trace.rows.start :]
+        if float(after.max(initial=0.0)) <= 0.0:
+            continue  # at no time slower, or failing more, than in health: nobody suffered of that
+        lost = float(after.sum()) * series.merged
         findings.append(
             Finding(
                 kind=kind,
