@@ -25,6 +25,10 @@ Array = npt.NDArray[Any]
 # Strong evidence of this size silences weak evidence: a quarter of one full piece, what a clear
 # deviation in a third of the candidate onsets gives.
 ENOUGH = 0.25
+# What a host or the network does to others counts by half against it.
+MOVED = 0.5
+# A resource that is busy while its component's work shows less than this counts by half.
+SUFFERS, IDLE = 0.05, 0.5
 # Where calls are not seen, ordinary degradations are the only witnesses of most faults: they count by half.
 UNWITNESSED = 0.5
 
@@ -39,6 +43,7 @@ class Blame:
         raw: the same before explanations.
         rows: events that count, as indices into the graph's events: one per component and group.
         share: what each of ``rows`` adds to its component, after explanations.
+        gain: what each of ``rows`` adds to the component that explains it.
         explainer: component code that explains each of ``rows`` best, -1 where none does.
         strong: the part of ``raw`` that is not weak.
     """
@@ -50,13 +55,26 @@ class Blame:
     rows: npt.NDArray[np.int64]
     owner: npt.NDArray[np.int64]
     share: npt.NDArray[np.float64]
+    gain: npt.NDArray[np.float64]
     explainer: npt.NDArray[np.int64]
 
     def because(self, component: int) -> npt.NDArray[np.int64]:
-        """The events (indices into the graph's) behind a component's blame, largest share first."""
-        mine = np.flatnonzero(self.owner == component)
-        order = np.lexsort((self.rows[mine], -self.share[mine]))
-        return self.rows[mine[order]]
+        """The events (indices into the graph's) behind a component's blame, largest share first.
+
+        Those of others among them are what this component does to them.
+        """
+        return self.rows[self._by_share(component)[0]]
+
+    def shares(self, component: int) -> npt.NDArray[np.float64]:
+        """What each of the events of ``because`` adds to the component; negative where it excuses it."""
+        return self._by_share(component)[1]
+
+    def _by_share(self, component: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        size = np.where(self.owner == component, self.share, 0.0)
+        size = np.where((self.explainer == component) & (self.gain > 0), self.gain, size)
+        mine = np.flatnonzero((self.owner == component) | ((self.explainer == component) & (self.gain > 0)))
+        order = mine[np.lexsort((self.rows[mine], -size[mine]))]
+        return order, size[order]
 
 
 def assign_blame(
@@ -83,7 +101,10 @@ def assign_blame(
     found = explain_rows(graph, topology, names, owner, rows, raw)
     lost = np.where(explainable & (value > 0), value * found.part, 0.0)
     share = value - lost
-    own = np.maximum(_sum(share, of_row, len(names)), 0.0)
+    share = np.where(_idle(graph, topology, names, rows, of_row, share) & witnessed, IDLE * share, share)
+    gain = _gains(found.by, np.where(found.moved, MOVED * lost, 0.0), len(names))
+    gained = _sum(gain, np.maximum(found.by, 0), len(names))
+    own = np.maximum(_sum(share, of_row, len(names)) + gained, 0.0)
     return Blame(
         components=names,
         total=own + _of_service(own, names, topology),
@@ -92,8 +113,34 @@ def assign_blame(
         rows=rows,
         owner=of_row,
         share=share,
+        gain=gain,
         explainer=np.where(explainable & (found.part > 0), found.by, -1),
     )
+
+
+def _gains(explainer: Array, moved: Array, size: int) -> npt.NDArray[np.float64]:
+    """What each row adds to its explainer: of the rows that one component explains the largest counts."""
+    gain = np.zeros(len(moved))
+    rows = np.flatnonzero(moved > 0)
+    if len(rows):
+        order = rows[np.lexsort((rows, -moved[rows], explainer[rows]))]
+        best = order[np.flatnonzero(np.diff(explainer[order], prepend=-1) != 0)]
+        gain[best] = moved[best]
+    return gain
+
+
+def _idle(
+    graph: CausalityGraph, topology: Topology, names: tuple[str, ...], rows: Array, of_row: Array, share: Array
+) -> npt.NDArray[np.bool_]:
+    """Rows that show a busy resource of a component whose work does not suffer: it hurts nobody."""
+    of_resource = np.array([_group(graph.events[i]) == "saturation" for i in rows] or [], bool)
+    suffers = _sum(np.where(of_resource, 0.0, np.maximum(share, 0.0)), of_row, len(names)) >= SUFFERS
+    of_host = np.array([topology.kinds.get(name) == "host" for name in names], bool)
+    return of_resource & ~(suffers | of_host)[of_row] if len(rows) else of_resource
+
+
+def _group(event: Event) -> str:
+    return "" if event.evidence is None else event.evidence.group
 
 
 def _representatives(events: Sequence[Event], owner: Array) -> npt.NDArray[np.int64]:

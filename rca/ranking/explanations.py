@@ -24,10 +24,15 @@ SURE = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanations:
-    """Per row the component that explains it best (-1: none) and the part of it that it explains."""
+    """Per row the component that explains it best (-1: none) and the part of it that it explains.
+
+    ``moved`` says that the row is what the explaining component does to others (a delay on the way
+    into it, a host that starves what runs on it), and so is evidence against that one.
+    """
 
     by: npt.NDArray[np.int64]
     part: npt.NDArray[np.float64]
+    moved: npt.NDArray[np.bool_]
 
 
 def explain_rows(
@@ -50,7 +55,7 @@ def explain_rows(
         raw: blame of each component before explanations, shape (components,).
     """
     sure = _sureness(graph)
-    rows_by, sources, part = [], [], []
+    rows_by, sources, part, moved = [], [], [], []
     of_row = owner[rows]
     calls = topology.adjacency(names)
     if len(rows) and calls.nnz:
@@ -59,9 +64,16 @@ def explain_rows(
         on_the_way = np.array([event.kind in ON_THE_WAY for event in graph.events], bool)
         np.maximum.at(way, owner[on_the_way], sure[on_the_way])
         callee = pairs.col.astype(np.int64)
-        rows_by.append(pairs.row.astype(np.int64))
-        sources.append(callee)
-        part.append(np.maximum(_share(raw[callee], raw[of_row[pairs.row]]), way[callee]))
+        # What is said against a service holds for the replica that was called.
+        service = _services(names, topology)
+        for target in (callee, service[callee]):
+            told = target >= 0
+            row = pairs.row.astype(np.int64)[told]
+            by_blame, by_way = _share(raw[target[told]], raw[of_row[row]]), way[target[told]]
+            rows_by.append(row)
+            sources.append(target[told])
+            part.append(np.maximum(by_blame, by_way))
+            moved.append(by_way > by_blame)
     beside = np.array([rule.relation not in OVER_CALLS for rule in graph.rules] or [False], bool)
     place = np.full(len(graph.events), -1, np.int64)
     place[rows] = np.arange(len(rows))
@@ -77,7 +89,14 @@ def explain_rows(
         sources.append(source)
         by_host = np.where(of_host[source], sure[graph.cause[used]], 0.0)
         part.append(np.maximum(_share(raw[source], raw[of_row[row]]), by_host))
-    return _best(len(rows), rows_by, sources, part)
+        moved.append(of_host[source])
+    return _best(len(rows), rows_by, sources, part, moved)
+
+
+def _services(names: tuple[str, ...], topology: Topology) -> npt.NDArray[np.int64]:
+    """The code of each replica's service, -1 for what is no replica."""
+    place = {name: i for i, name in enumerate(names)}
+    return np.array([place.get(topology.replica_of.get(name, ""), -1) for name in names], np.int64)
 
 
 def _share(by: Array, own: Array) -> Array:
@@ -92,11 +111,11 @@ def _sureness(graph: CausalityGraph) -> npt.NDArray[np.float64]:
     return saturate(np.array(likelihood, np.float64), SURE)
 
 
-def _best(count: int, rows: list[Array], sources: list[Array], part: list[Array]) -> Explanations:
-    by, most = np.full(count, -1, np.int64), np.zeros(count)
+def _best(count: int, rows: list[Array], sources: list[Array], part: list[Array], moved: list[Array]) -> Explanations:
+    by, most, moves = np.full(count, -1, np.int64), np.zeros(count), np.zeros(count, bool)
     if rows:
         row, source, value = np.concatenate(rows), np.concatenate(sources), np.concatenate(part)
         order = np.lexsort((source, -value, row))
         first = order[np.flatnonzero(np.diff(row[order], prepend=-1) != 0)]
-        by[row[first]], most[row[first]] = source[first], value[first]
-    return Explanations(by=by, part=most)
+        by[row[first]], most[row[first]], moves[row[first]] = source[first], value[first], np.concatenate(moved)[first]
+    return Explanations(by=by, part=most, moved=moves)
