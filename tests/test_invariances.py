@@ -210,7 +210,7 @@ import hashlib
 from rca.pipeline import analyze
 from rca.report.document import to_json
 from rca.simulator import simulate
-case, _ = simulate(seed=4, components=12, traces_per_minute=10.0)
+case, _ = simulate(seed=4, components=12, traces_per_minute=4.0)
 print(hashlib.sha256(to_json(analyze(case)).encode()).hexdigest())
 """
 

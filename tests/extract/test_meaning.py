@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rca.errors import RuleError
@@ -44,6 +44,7 @@ def test_names_are_compared_in_lower_case_words() -> None:
     assert normalise("HTTPRequests.total/sec") == "http_requests_total_sec"
 
 
+@settings(max_examples=50)
 @given(st.text(max_size=40), st.sampled_from(["up", "down"]))
 def test_any_name_has_a_family_and_a_kind_of_the_catalogue(name: str, direction: str) -> None:
     assert classify(name).family in FAMILIES
