@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rca.spans import WITHIN, join_names
-from rca.telemetry import NO_PEER, SPAN_CLIENT, SpanBatch
+from rca.telemetry import NO_PEER, SPAN_CLIENT, SpanBatch, encode
 
 SEPARATOR = "\x1f"
 FAILED = 2  # OpenTelemetry's status code of a span that failed
@@ -58,12 +58,10 @@ def cut_calls(
     called, above = called[~linked], above[~linked]
     both = _keys(join_names(spans, above), join_names(spans, called))
     named = np.flatnonzero((spans.peer != NO_PEER) & _childless(spans, parent_row))
-    peers = np.array(spans.components, dtype=object)[spans.peer[named]]
-    operation = np.array(spans.operations, dtype=object)[spans.operation[named]]
-    outward = _keys(join_names(spans, named), _keys(peers, operation, WITHIN))
+    outward = _keys(join_names(spans, named), join_names(spans, named, spans.peer))
     orphans, guessed = find_orphans(spans, parent_row, tops, known_edges, replica_of)
     rows = np.concatenate([above, named, orphans])
-    names, edge = np.unique(np.concatenate([both, outward, guessed]).astype(str), return_inverse=True)
+    edges, edge = encode(np.concatenate([both, outward, guessed]))
     gap = spans.duration[rows].copy()
     gap[: len(called)] -= spans.duration[called]
     seen = np.zeros(len(rows), bool)
@@ -72,8 +70,8 @@ def cut_calls(
     served = np.zeros(len(rows), bool)
     served[: len(called)] = spans.status[called] == FAILED
     return CallTable(
-        edges=tuple(str(name) for name in names),
-        edge=edge.astype(np.int32),
+        edges=edges,
+        edge=edge,
         start=spans.start[rows],
         gap=gap,
         seen=seen,
@@ -102,7 +100,7 @@ def _childless(spans: SpanBatch, parent_row: Rows) -> npt.NDArray[np.bool_]:
     return childless
 
 
-def _keys(left: npt.NDArray[Any], right: npt.NDArray[Any], between: str = SEPARATOR) -> npt.NDArray[Any]:
+def _keys(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """``left␟right`` of each row; distinct pairs are joined once."""
     import pandas as pd
 
@@ -112,7 +110,7 @@ def _keys(left: npt.NDArray[Any], right: npt.NDArray[Any], between: str = SEPARA
     distinct, code = np.unique(pair, return_inverse=True)
     joined = np.empty(len(distinct), object)
     width = len(b_names) + 1
-    joined[:] = [f"{a_names[k // width]}{between}{b_names[k % width]}" for k in distinct]
+    joined[:] = [f"{a_names[k // width]}{SEPARATOR}{b_names[k % width]}" for k in distinct]
     return joined[code] if len(left) else np.zeros(0, object)
 
 

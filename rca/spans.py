@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rca.telemetry import LogBatch, SpanBatch
+from rca.telemetry import Codes, LogBatch, SpanBatch
 from rca.types import Window
 
 # Between component and operation in the name of a request type: a character that neither contains.
@@ -168,15 +168,16 @@ class _Ids:
         return np.where(known[found] == wanted, found, -1)
 
 
-def join_names(spans: SpanBatch, rows: Rows) -> npt.NDArray[Any]:
-    """``component operation`` of each row, object array of str, shape (rows,)."""
-    component = np.array(spans.components, dtype=object)
-    operation = np.array(spans.operations, dtype=object)
+def join_names(spans: SpanBatch, rows: Rows, whose: Codes | None = None) -> npt.NDArray[Any]:
+    """``component operation`` of each row, object array of str, shape (rows,).
+
+    ``whose`` gives another component than the span's own: codes, shape (spans,).
+    """
     if not len(rows):
         return np.zeros(0, object)
-    pair = spans.component[rows].astype(np.int64) * max(len(spans.operations), 1) + spans.operation[rows]
-    distinct, code = np.unique(pair, return_inverse=True)
     width = max(len(spans.operations), 1)
+    whose = spans.component if whose is None else whose
+    distinct, code = np.unique(whose[rows].astype(np.int64) * width + spans.operation[rows], return_inverse=True)
     names = np.empty(len(distinct), object)
-    names[:] = [f"{component[p // width]}{WITHIN}{operation[p % width]}" for p in distinct]
+    names[:] = [f"{spans.components[p // width]}{WITHIN}{spans.operations[p % width]}" for p in distinct.tolist()]
     return names[code]

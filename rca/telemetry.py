@@ -32,8 +32,10 @@ SPAN_UNSPECIFIED, SPAN_INTERNAL, SPAN_SERVER, SPAN_CLIENT, SPAN_PRODUCER, SPAN_C
 
 def encode(values: Sequence[str] | Texts) -> tuple[tuple[str, ...], Codes]:
     """The distinct texts in sorted order, and the code of each value: shape (n,), int32."""
-    names, codes = np.unique(np.asarray(values, dtype=object).astype(str), return_inverse=True)
-    return tuple(str(name) for name in names), codes.astype(np.int32)
+    words = [str(value) for value in values]
+    names = sorted(set(words))
+    place = {name: code for code, name in enumerate(names)}
+    return tuple(names), np.fromiter(map(place.__getitem__, words), np.int32, len(words))
 
 
 def texts(values: Sequence[str] | Texts) -> Texts:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from rca.calls import SEPARATOR, CallTable, cut_calls, find_orphans
-from rca.spans import WITHIN, LinkedSpans, join_names
+from rca.spans import LinkedSpans, join_names
 from rca.telemetry import NO_PEER, SpanBatch, encode
 
 ENTRY, SPAN, CALL, LOG, LAST = "entry", "span", "call", "log", "last call"
@@ -118,7 +118,7 @@ def cut_requests(
     ).tocsr()
     occurs.data[:] = 1.0
     start = spans.start[tops]
-    type_names, type_of = encode(types) if len(types) else ((), np.zeros(0, np.int32))
+    type_names, type_of = encode(types)
     return RequestTable(
         components=spans.components,
         component=spans.component[tops],
@@ -170,10 +170,9 @@ def _items(
     ]
     called = np.flatnonzero(parent >= 0)
     outward = np.flatnonzero((spans.peer != NO_PEER) & ~_has_foreign_child(spans, parent_row))
-    peers = np.array(spans.components, dtype=object)
     orphans, edges = lost
     unanswered = np.array([edge.split(SEPARATOR)[1] for edge in edges] or [], object)
-    named = _pairs(peers[spans.peer[outward]], operation[spans.operation[outward]])
+    named = join_names(spans, outward, spans.peer)
     targets = np.concatenate([types[called], named, unanswered])
     callers = np.concatenate([parent[called], request[outward], request[orphans]])
     begins = np.concatenate([spans.start[tops[called]], spans.start[outward], spans.start[orphans]])
@@ -196,12 +195,6 @@ def _has_foreign_child(spans: SpanBatch, parent_row: Rows) -> npt.NDArray[np.boo
     foreign = child[spans.component[child] != spans.component[parent_row[child]]]
     result[parent_row[foreign]] = True
     return result
-
-
-def _pairs(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    out = np.empty(len(left), object)
-    out[:] = [f"{a}{WITHIN}{b}" for a, b in zip(left, right, strict=True)]
-    return out
 
 
 def _label(what: str, names: npt.NDArray[Any]) -> npt.NDArray[Any]:
