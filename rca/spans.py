@@ -113,7 +113,7 @@ def _codes(*columns: npt.NDArray[Any]) -> tuple[Rows, int]:
 
 def _first_sent(trace: Rows, span: Rows, blank: int) -> Rows:
     """Rows whose ids did not come before, in order; spans without an id are all kept."""
-    if len(np.unique(span)) == len(span):
+    if np.bincount(span, minlength=1).max() <= 1:
         return np.arange(len(span))
     _, first = np.unique(trace * (span.max(initial=0) + 1) + span, return_index=True)
     kept = span == blank
@@ -157,8 +157,7 @@ class _Ids:
     @cached_property
     def _is_unique(self) -> bool:
         """Whether no two traces use the same span id."""
-        named = self.span[self.span != self.blank]
-        return len(np.unique(named)) == len(named)
+        return int(np.bincount(self.span[self.span != self.blank], minlength=1).max()) <= 1
 
     def _search(self, trace: Rows, span: Rows, size: int) -> Rows:
         known = self.trace * size + self.span
