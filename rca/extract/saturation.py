@@ -51,7 +51,7 @@ def extract_saturation(context: Context, requests: RequestTable) -> list[Event]:
     if not len(rows):
         return []
     series = frame.select(rows)
-    demand = per_demand(series, _with_hosts(demand_factor(frame, health.detector), frame, context))
+    demand = per_demand(series, demand_factor(frame, health.detector))
     excess = health.detector.deviations(demand)
     peaks = _news(context, frame, excess)
     touched = _touched(context, requests)
@@ -156,19 +156,6 @@ def demand_factor(frame: MetricFrame, detector: RobustDetector) -> Array:
     ratio = np.where(np.isfinite(ratio) & (ratio > 1.0), ratio, 1.0).astype(np.float32)
     np.maximum.at(factor, frame.component[rows], ratio)
     return factor
-
-
-def _with_hosts(factor: Array, frame: MetricFrame, context: Context) -> Array:
-    """The factors, those of a host being the mean of what runs on it."""
-    place = {name: i for i, name in enumerate(frame.components)}
-    pairs = [(place[a], place[b]) for a, b in sorted(context.topology.hosts.items()) if a in place and b in place]
-    if not pairs:
-        return factor
-    inside, host = np.array(pairs, np.int64).T
-    total = np.zeros_like(factor)
-    np.add.at(total, host, factor[inside])
-    count = np.bincount(host, minlength=len(factor))[:, None]
-    return np.where(count > 0, np.maximum(total / np.maximum(count, 1), factor), factor)
 
 
 def per_demand(part: MetricFrame, factor: Array) -> MetricFrame:
