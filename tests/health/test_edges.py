@@ -45,9 +45,10 @@ def test_own_times_have_the_quantiles_and_limits_of_the_shop(shop) -> None:
 
 def test_the_limit_is_the_95th_percentile_where_that_is_higher_and_unknown_below_ten_calls(shop) -> None:
     table = requests(shop)
-    few = np.zeros(len(table), bool)
-    few[:9] = True
-    assert np.isnan(EdgeHealth.of_requests(table, few).limit).all()
+    for count, known in ((9, False), (10, True)):
+        few = np.zeros(len(table), bool)
+        few[np.flatnonzero(table.type_of == 0)[:count]] = True
+        assert np.isfinite(EdgeHealth.of_requests(table, few).limit).tolist() == [known, False, False]
     spread = EdgeHealth.of_requests(table, np.ones(len(table), bool))
     slow = EdgeHealth(
         edges=spread.edges[:1],

@@ -186,8 +186,8 @@ def test_the_walk_adds_at_most_its_share(shop) -> None:
 
 def test_ties_go_to_the_nearer_then_the_earlier_then_the_name(shop) -> None:
     flat = Settings(walk=0.0)
-    near = rank(shop, [event("store", 0.5), event("cart", 0.5)], settings=flat)
-    assert near.names == ("cart", "store")
+    near = rank(shop, [event("cart", 0.5), event("shop", 0.5)], settings=flat)
+    assert near.names == ("shop", "cart")
     early = rank(shop, [event("cart", 0.5, start=20), event("pay", 0.5, start=10)], settings=flat)
     assert early.names == ("pay", "cart")
     named = rank(shop, [event("pay", 0.5), event("cart", 0.5)], settings=flat)
