@@ -47,8 +47,8 @@ def first_failing(context: Context) -> str:
 def culprit(case: Case, first: str) -> tuple[str, list[str]]:
     """The answer, and the changes in order of suspicion."""
     context = prepare(case, Settings())
-    suspects, answer = rank_suspects(context, (), first, case.incident.alert_time)
-    return answer, [suspect.change.id for suspect in suspects]
+    found = rank_suspects(context, first, case.incident.alert_time)
+    return found.culprit, [suspect.change.id for suspect in found.suspects]
 
 
 def with_changes(case: Case, changes: Iterable[Change]) -> Case:

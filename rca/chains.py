@@ -9,33 +9,79 @@ from scipy.sparse import csgraph
 
 from rca.causality import CausalityGraph
 from rca.extract.context import Context
+from rca.kinds import load_kinds
 from rca.ranking import Ranking
-from rca.types import Event
+from rca.types import Event, RootCause
 
+DEGRADED = ("failure", "impact")
 UNKNOWN = -9999  # what scipy calls "no predecessor"
 
 
 def find_chain(
-    graph: CausalityGraph, ranking: Ranking, component: int, began: Event | None, context: Context
+    graph: CausalityGraph, ranking: Ranking, component: int, began: Event | None, because: tuple[Event, ...] = ()
 ) -> tuple[Event, ...]:
     """Events from the cause to the nearest symptom over the strongest edges, the cause first.
 
-    From the event that began it where that leads to a symptom, else from any event of the
-    component; only the first event where none does.
+    From the event that began it where that leads to a symptom, else from what speaks against the
+    component, else from any event of it. A change comes to its component before it reaches others:
+    the chain goes over what it did there. The beginning alone (with a change what it did) where
+    nothing leads to a symptom.
     """
     if began is None:
         return ()
     name = ranking.blame.components[component]
-    starts = [i for i, event in enumerate(graph.events) if event.component == name]
-    begin = graph.index[began.id]
-    targets = np.flatnonzero(ranking.symptoms)
-    targets = np.array([i for i in targets if graph.events[i].component != name], np.int64)
-    for sources in ([begin], starts):
-        path = _cheapest(graph, sources, targets)
-        if path:
-            chain = [graph.events[i] for i in path]
-            return tuple(chain) if chain[0].id == began.id else (began, *chain)
-    return (began,)
+    begin, symptoms = graph.index[began.id], np.flatnonzero(ranking.symptoms)
+    told = [graph.index[event.id] for event in because]
+    own = [
+        i for i, event in enumerate(graph.events) if event.component == name and i != begin and not _is_change(event)
+    ]
+    starts = [told, own]
+    if _is_change(began):
+        done = set(graph.effect[graph.cause == begin].tolist())
+        starts = [[i for i in told if i in done], [i for i in own if i in done], *starts]
+    else:
+        starts = [[begin], *starts]
+    on_it = np.array([graph.events[i].component == name for i in symptoms], bool)
+    for targets in (symptoms[~on_it], symptoms[on_it]):
+        for sources in starts:
+            path = _cheapest(graph, sources, targets)
+            if path:
+                chain = [graph.events[i] for i in path]
+                return tuple(chain) if chain[0].id == began.id else (began, *chain)
+    return (began, *because[:1]) if _is_change(began) else (began,)
+
+
+def _is_change(event: Event) -> bool:
+    return load_kinds()[event.kind].role == "activity"
+
+
+def find_critical(graph: CausalityGraph, ranking: Ranking, cause: RootCause) -> tuple[Event, ...]:
+    """What the cause made of its component, as far as it leads to a symptom; else the symptom's own events.
+
+    One event of each kind, the most telling one.
+    """
+    symptoms = np.flatnonzero(ranking.symptoms)
+    leads = _leading_to(graph, symptoms)
+    told = [*cause.because, *(event for event in cause.chain if event.component == cause.component)]
+    found: dict[str, Event] = {}
+    for event in told:
+        is_root = cause.event is not None and event.kind == cause.event.kind
+        if not is_root and leads[graph.index[event.id]] and load_kinds()[event.kind].role in DEGRADED:
+            found.setdefault(event.kind, event)
+    if not found:
+        for code in symptoms:
+            found.setdefault(graph.events[code].kind, graph.events[code])
+    return tuple(found.values())
+
+
+def _leading_to(graph: CausalityGraph, targets: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Mask of the events from which a path leads to a target, targets included; shape (events,)."""
+    if not len(targets):
+        return np.zeros(len(graph.events), np.bool_)
+    shape = (len(graph.events), len(graph.events))
+    back = sparse.csr_array((np.ones(len(graph.cause)), (graph.effect, graph.cause)), shape=shape)
+    hops = csgraph.dijkstra(back, indices=targets, min_only=True, unweighted=True)
+    return np.asarray(np.isfinite(hops), np.bool_)
 
 
 def _cheapest(graph: CausalityGraph, sources: list[int], targets: npt.NDArray[np.int64]) -> list[int]:
@@ -59,17 +105,27 @@ def _cheapest(graph: CausalityGraph, sources: list[int], targets: npt.NDArray[np
 
 
 def reach(graph: CausalityGraph, component: str, context: Context) -> tuple[str, ...]:
-    """Components with events that the component's events may have caused, itself included; nearest first."""
+    """Degraded components that the component's events may have caused, itself included; nearest first.
+
+    Only what lies on the way to the users: callers of the component, of its replicas and of what runs on it.
+    """
     starts = [i for i, event in enumerate(graph.events) if event.component == component]
     if not starts:
         return (component,)
     shape = (len(graph.events), len(graph.events))
     edges = sparse.csr_array((np.ones(len(graph.cause)), (graph.cause, graph.effect)), shape=shape)
     hops = csgraph.dijkstra(edges, indices=starts, min_only=True, unweighted=True)
-    upstream = context.topology.distances([component], towards="callers")
+    topology = context.topology
+    beneath = [name for names in (topology.replica_of, topology.hosts) for name, of in names.items() if of == component]
+    upstream = topology.distances([component, *sorted(beneath)], towards="callers")
     found: dict[str, float] = {component: 0.0}
     for i in np.flatnonzero(np.isfinite(hops)):
-        name = graph.events[i].component
-        if name in upstream or not upstream or name not in context.topology.index:
-            found[name] = min(found.get(name, np.inf), float(hops[i]))
+        event = graph.events[i]
+        if _is_degraded(event) and (event.component in upstream or not len(topology.caller)):
+            found[event.component] = min(found.get(event.component, np.inf), float(hops[i]))
     return tuple(sorted(found, key=lambda name: (found[name], name)))
+
+
+def _is_degraded(event: Event) -> bool:
+    role = load_kinds()[event.kind].role
+    return role == "impact" or (role == "failure" and event.evidence is not None and event.evidence.blame > 0)

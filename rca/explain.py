@@ -7,36 +7,58 @@ from collections.abc import Sequence
 import numpy as np
 
 from rca.causality import CausalityGraph
-from rca.chains import find_chain, reach
+from rca.chains import find_chain, find_critical, reach
 from rca.confidence import judge
 from rca.extract.context import Context
 from rca.extract.failing import competitors
 from rca.kinds import load_kinds
 from rca.missing import find_missing
+from rca.quantities import clock, percent
 from rca.ranking import Ranking
 from rca.stages import Stages
+from rca.suspects import Suspicion
 from rca.types import Event, Report, RootCause, Suspect
 
 MOST_REASONS = 8
+# Share of the strongest reason below which another is no reason.
+LEAST_SHARE = 0.03
+# What says nothing where it does not count: who was first, who was paged.
+SILENT_GROUPS = ("order", "symptom")
+# Blame that evidence would have by itself from which it is worth showing though it does not count.
+LEAST_NOTABLE = 0.1
+# Operational causes less believed than this are not mentioned, and no more than these.
+LEAST_BELIEF, MOST_OPERATIONAL = 0.3, 4
+# A share of explained evidence that is worth a word.
+WORTH_SAYING = 0.1
+CHANGES = {
+    "change.deployment": "deployment",
+    "change.config": "configuration change",
+    "change.flag": "feature flag",
+    "change.commit": "commit",
+    "change.schema": "schema change",
+    "change.scaling": "scaling",
+}
 
 
 def write_report(
     context: Context,
     graph: CausalityGraph,
     ranking: Ranking,
-    suspects: tuple[Suspect, ...],
-    culprit: str,
+    suspicion: Suspicion,
     stages: Stages,
 ) -> Report:
     """Everything the reader sees, from what the stages found."""
     judgement = judge(ranking, context)
     able = competitors(context)
     count = min(context.settings.top_k, len(ranking.order))
+    culprit = suspicion.culprit if judgement.verdict == "cause" else "none"
+    believed = next((suspect for suspect in suspicion.suspects if suspect.change.id == culprit), None)
     causes = tuple(
-        _cause(context, graph, ranking, place, judgement.confidence[place], suspects, culprit) for place in range(count)
+        _cause(graph, ranking, place, judgement.confidence[place], believed if place == 0 else None)
+        for place in range(count)
     )
-    blast = reach(graph, ranking.first, context) if ranking.first else ()
-    impact = tuple(name for name in blast if name != ranking.first)
+    found = judgement.verdict != "healthy" and bool(causes)
+    blast = reach(graph, ranking.first, context) if found else ()
     if context.health.small:
         stages.warn("no health profile was given: the incident's own baseline made a small one")
     for rule in graph.trimmed:
@@ -47,34 +69,41 @@ def write_report(
         root_causes=causes,
         ranking=ranking.names,
         scores=tuple(float(score) for score in ranking.scores),
-        critical=tuple(event for event, on in zip(graph.events, ranking.symptoms, strict=True) if on)[:MOST_REASONS],
-        impact=impact,
+        critical=find_critical(graph, ranking, causes[0])[:MOST_REASONS] if found else (),
+        impact=tuple(name for name in blast if name != ranking.first),
         blast_radius=blast,
-        suspects=suspects,
-        culprit=culprit if judgement.verdict == "cause" else "none",
-        onset=ranking.onset if len(ranking.order) else None,
+        suspects=suspicion.suspects,
+        culprit=culprit,
+        onset=_onset(ranking, causes),
         missing=find_missing(context, ranking, judgement),
         warnings=tuple(stages.warnings),
         graph=graph,
+        operational=_operational(suspicion, causes) if found else (),
         timings=dict(stages.timings),
         first_failing=next((name for name in ranking.names if name in able), ""),
     )
 
 
-def _cause(
-    context: Context,
-    graph: CausalityGraph,
-    ranking: Ranking,
-    place: int,
-    confidence: float,
-    suspects: tuple[Suspect, ...],
-    culprit: str,
-) -> RootCause:
+def _onset(ranking: Ranking, causes: tuple[RootCause, ...]) -> int | None:
+    """When it began: with the first reason that counts, and not before the change that is believed to have done it."""
+    if not causes:
+        return None
+    began = min((event.start for event in causes[0].because), default=ranking.onset)
+    change = causes[0].change
+    return began if change is None else max(began, change.change.time)
+
+
+def _operational(suspicion: Suspicion, causes: tuple[RootCause, ...]) -> tuple[Event, ...]:
+    """Operational causes worth a word, most believed first; not what the first cause's own evidence says already."""
+    said = {(event.component, event.kind) for event in (*causes[0].because, *causes[0].beside)}
+    worth = [event for event in suspicion.operational if event.severity >= LEAST_BELIEF]
+    return tuple(event for event in worth if (event.component, event.kind) not in said)[:MOST_OPERATIONAL]
+
+
+def _cause(graph: CausalityGraph, ranking: Ranking, place: int, confidence: float, change: Suspect | None) -> RootCause:
     code = int(ranking.order[place])
     name = ranking.blame.components[code]
-    rows = ranking.blame.because(code)
-    because = tuple(graph.events[i] for i in rows[:MOST_REASONS])
-    change = next((s for s in suspects if s.change.id == culprit), None) if place == 0 else None
+    because, beside = _reasons(graph, ranking, code)
     began = _beginning(graph.events, because, change)
     return RootCause(
         component=name,
@@ -83,10 +112,33 @@ def _cause(
         confidence=confidence,
         sentence=_sentence(name, because, change),
         because=because,
-        chain=find_chain(graph, ranking, code, began, context),
+        chain=find_chain(graph, ranking, code, began, because),
+        beside=beside,
         change=change,
         against="" if place == 0 else _against(ranking, place),
     )
+
+
+def _reasons(graph: CausalityGraph, ranking: Ranking, code: int) -> tuple[tuple[Event, ...], tuple[Event, ...]]:
+    """What counts against a component, strongest first, and what was seen beside: silenced, explained, excusing.
+
+    Order in time that does not count says nothing by itself.
+    """
+    rows, shares = ranking.blame.because(code), ranking.blame.shares(code)
+    least = LEAST_SHARE * max(float(shares.max(initial=0.0)), 1e-12)
+    because = tuple(graph.events[i] for i, share in zip(rows, shares, strict=True) if share > least)
+    rest = [graph.events[i] for i, share in zip(rows, shares, strict=True) if share <= least]
+    beside = sorted((event for event in rest if _is_notable(event)), key=lambda event: (-_weight(event), event.id))
+    return because[:MOST_REASONS], tuple(beside[:MOST_REASONS])
+
+
+def _is_notable(event: Event) -> bool:
+    evidence = event.evidence
+    return evidence is not None and evidence.group not in SILENT_GROUPS and _weight(event) >= LEAST_NOTABLE
+
+
+def _weight(event: Event) -> float:
+    return 0.0 if event.evidence is None else abs(event.evidence.blame)
 
 
 def _beginning(events: Sequence[Event], because: tuple[Event, ...], change: Suspect | None) -> Event | None:
@@ -104,21 +156,23 @@ def _sentence(name: str, because: tuple[Event, ...], change: Suspect | None) -> 
     if not because:
         return f"nothing speaks against {name}"
     what = load_kinds()[because[0].kind].text.rstrip(".")
-    cause = f"{name}: {what[0].lower()}{what[1:]}"
-    return f"{cause}, after {change.change.name}" if change is not None else cause
+    what = f"{what[0].lower()}{what[1:]}"
+    if change is None:
+        return f"{name}: {what}"
+    kind = CHANGES.get(change.change.kind, "change")
+    on = "" if change.change.component in ("", name) else f" of {change.change.component}"
+    return f"{name}: {what}, since the {kind} “{change.change.name}”{on} at {clock(change.change.time)}"
 
 
 def _against(ranking: Ranking, place: int) -> str:
     """Why a candidate is not the first."""
     blame, code, first = ranking.blame, int(ranking.order[place]), ranking.first
-    mine = blame.owner == code
-    explained = mine & (blame.explainer >= 0)
     share = ranking.strength[place] / ranking.strength[0]
-    reason = f"its evidence is {share:.0%} of that on {first}"
-    if explained.any():
-        largest = np.flatnonzero(explained)[0]
-        by = blame.components[int(blame.explainer[largest])]
-        lost = 1.0 - blame.total[code] / max(float(blame.raw[code]), 1e-12)
-        reason += f"; {by} explains {max(lost, 0.0):.0%} of what it shows"
+    reason = f"{percent(float(share))} as much evidence as against {first}"
+    mine = np.flatnonzero((blame.owner == code) & (blame.explainer >= 0))
+    lost = 1.0 - blame.total[code] / max(float(blame.raw[code]), 1e-12)
+    if len(mine) and lost >= WORTH_SAYING:
+        by = blame.components[int(blame.explainer[mine[0]])]
+        reason += f"; {by} explains {percent(float(lost))} of what it shows"
     weak = not blame.strong[code] > 0
-    return reason + ("; it only shows ordinary degradations" if weak else "")
+    return reason + ("; only ordinary degradations" if weak else "")

@@ -6,6 +6,9 @@ from rca.confidence import Judgement
 from rca.extract.context import Context
 from rca.ranking import Ranking
 
+# Confidence from which nobody needs to hear of changes that nobody sent.
+SURE = 0.8
+
 
 def find_missing(context: Context, ranking: Ranking, judgement: Judgement) -> tuple[str, ...]:
     """Sentences, most important first: why the answer is not surer, and what would make it so."""
@@ -31,6 +34,7 @@ def find_missing(context: Context, ranking: Ranking, judgement: Judgement) -> tu
         missing.append("no healthy metrics to compare with: give a baseline or a health profile")
     if len(telemetry.spans) and health.requests is None:
         missing.append("no healthy requests to compare with: give a health profile built from spans")
-    if not telemetry.changes:
+    sure = judgement.verdict == "cause" and max(judgement.confidence, default=0.0) >= SURE
+    if not telemetry.changes and not missing and not sure:
         missing.append("no changes were sent: a deployment or configuration could not be suspected")
     return tuple(missing)

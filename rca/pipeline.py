@@ -37,6 +37,6 @@ def analyze(case: Case, settings: Settings | None = None, *, rules: tuple[Rule, 
     with stages("ranking"):
         ranking = rank_causes(graph, context)
     with stages("suspects"):
-        suspects, culprit = rank_suspects(context, graph.events, ranking.first, ranking.onset)
+        suspicion = rank_suspects(context, ranking.first, ranking.onset)
     with stages("report"):
-        return write_report(context, graph, ranking, suspects, culprit, stages)
+        return write_report(context, graph, ranking, suspicion, stages)

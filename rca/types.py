@@ -256,8 +256,8 @@ class RootCause:
 
     ``score`` in [0, 1] orders the candidates and adds up from ``because`` (events with their
     evidence, strongest first); ``confidence`` in [0, 1] is the share of belief among all
-    candidates; ``chain`` are the events from the cause to a symptom; ``against`` says why this is
-    not the first candidate.
+    candidates; ``chain`` are the events from the cause to a symptom; ``beside`` what else was seen
+    on the component and does not count; ``against`` says why this is not the first candidate.
     """
 
     component: str
@@ -267,6 +267,7 @@ class RootCause:
     sentence: str
     because: tuple[Event, ...] = ()
     chain: tuple[Event, ...] = ()
+    beside: tuple[Event, ...] = ()
     change: Suspect | None = None
     against: str = ""
 
@@ -291,9 +292,12 @@ class Report:
     root cause where that is a host, a neighbour on it or a provider.
     ``ranking`` are all components that anything speaks against, most to blame first, ``scores``
     their scores in [0, 1].
-    ``impact`` are degraded components that a cause explains, ``critical`` the events closest to
-    the symptom. ``suspects`` are changes in order of suspicion; ``culprit`` the id of the change
-    that is believed, or "none".
+    Three roles are kept apart: the root cause (the event of the first of ``root_causes``),
+    ``critical`` failures (what it made of that component, as far as it reached the symptom; the
+    symptom's own events where nothing else did) and ``impact`` (components on the way to the users
+    that are degraded because of it). ``suspects`` are changes in order of suspicion; ``culprit``
+    the id of the change that is believed, or "none"; ``operational`` are causes that are no change
+    (demand, a full host, bad data, the world outside): their severity is the belief in them.
     """
 
     incident: Incident
@@ -310,5 +314,6 @@ class Report:
     missing: tuple[str, ...]
     warnings: tuple[str, ...]
     graph: CausalityGraph
+    operational: tuple[Event, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     first_failing: str = ""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rca.causality import CausalityGraph, link_events
-from rca.chains import find_chain, reach
+from rca.chains import find_chain, find_critical, reach
 from rca.confidence import judge
 from rca.extract.all import extract_events
 from rca.extract.context import Context
@@ -21,7 +21,7 @@ from rca.stages import Stages
 from rca.symptoms import CONFIRMED, SymptomCheck, check_symptoms
 from rca.telemetry import LogBatch, MetricFrame, SpanBatch, Telemetry
 from rca.topology import Topology
-from rca.types import Event, Evidence, Symptom
+from rca.types import Event, Evidence, RootCause, Symptom
 
 
 def event(component: str, kind: str, after: int, blame: float = 0.3, start: int = 0) -> Event:
@@ -53,9 +53,9 @@ FAILURE = (
 
 
 def test_a_chain_goes_from_the_cause_over_its_callers_to_the_symptom(shop) -> None:
-    graph, ranking, context = world(shop, *FAILURE)
+    graph, ranking, _ = world(shop, *FAILURE)
     assert ranking.first == "store"
-    chain = find_chain(graph, ranking, int(ranking.order[0]), graph.events[0], context)
+    chain = find_chain(graph, ranking, int(ranking.order[0]), graph.events[0])
     assert [e.component for e in chain] == ["store", "cart", "shop"]
     assert [e.kind for e in chain] == ["saturation.connections", "latency.up", "latency.up"]
     assert [e.start for e in chain] == sorted(e.start for e in chain)
@@ -63,16 +63,54 @@ def test_a_chain_goes_from_the_cause_over_its_callers_to_the_symptom(shop) -> No
 
 def test_a_chain_begins_with_the_event_that_began_it_also_where_that_leads_nowhere(shop) -> None:
     stray = event("store", "log.silence", 0, 0.9)
-    graph, ranking, context = world(shop, stray, *FAILURE[1:])
-    chain = find_chain(graph, ranking, int(ranking.order[0]), graph.events[0], context)
+    graph, ranking, _ = world(shop, stray, *FAILURE[1:])
+    chain = find_chain(graph, ranking, int(ranking.order[0]), graph.events[0])
     assert chain[0].id == stray.id
     assert chain[-1].component == "shop"
 
 
 def test_without_a_way_to_the_symptom_the_chain_is_the_beginning_alone(shop) -> None:
-    graph, ranking, context = world(shop, event("pay", "saturation.cpu", 0, 0.9))
-    assert [e.component for e in find_chain(graph, ranking, int(ranking.order[0]), graph.events[0], context)] == ["pay"]
-    assert find_chain(graph, ranking, int(ranking.order[0]), None, context) == ()
+    graph, ranking, _ = world(shop, event("pay", "saturation.cpu", 0, 0.9))
+    assert [e.component for e in find_chain(graph, ranking, int(ranking.order[0]), graph.events[0])] == ["pay"]
+    assert find_chain(graph, ranking, int(ranking.order[0]), None) == ()
+
+
+def test_a_change_comes_to_its_component_before_it_reaches_others(shop) -> None:
+    change = event("store", "change.deployment", -1, 0.0)
+    graph, ranking, _ = world(shop, change, *FAILURE)
+    began = graph.events[graph.index[change.id]]
+    chain = find_chain(graph, ranking, int(ranking.order[0]), began, (FAILURE[0],))
+    assert [(e.component, e.kind) for e in chain] == [
+        ("store", "change.deployment"),
+        ("store", "saturation.connections"),
+        ("cart", "latency.up"),
+        ("shop", "latency.up"),
+    ]
+
+
+def test_critical_failures_are_what_the_cause_made_of_its_component_else_the_symptom(shop) -> None:
+    graph, ranking, _ = world(shop, *FAILURE)
+    cause = RootCause(
+        component="store",
+        event=FAILURE[0],
+        score=0.5,
+        confidence=0.5,
+        sentence="",
+        because=FAILURE[:1],
+        chain=FAILURE[:4],
+    )
+    assert [e.id for e in find_critical(graph, ranking, cause)] == ["latency.up:store"]
+    alone = replace(cause, chain=FAILURE[:1])
+    assert [e.component for e in find_critical(graph, ranking, alone)] == ["shop"]
+
+
+def test_a_host_reaches_the_callers_of_what_runs_on_it(shop) -> None:
+    topology = Topology.from_edges(
+        [("shop", "cart"), ("cart", "store")], kinds={"node-1": "host"}, hosts={"store": "node-1"}
+    )
+    hot = event("node-1", "saturation.cpu", 0, 0.9)
+    graph, _, context = world(shop, hot, *FAILURE[1:4], topology=topology)
+    assert reach(graph, "node-1", context) == ("node-1", "store", "cart", "shop")
 
 
 def test_the_blast_radius_are_those_above_that_the_events_lead_to_nearest_first(shop) -> None:
@@ -171,7 +209,7 @@ def test_what_is_missing_is_named(shop) -> None:
     told = shop.telemetry()
     everything = missing(shop, told, (Symptom(component="shop"),))
     assert "the symptom on shop raised no event of its own" in everything
-    assert "no changes were sent" in everything
+    assert "no changes were sent" not in everything
     for absent in ("no metrics", "no spans", "no log lines", "no topology", "no healthy"):
         assert absent not in everything
     assert "no metrics in the window" in missing(shop, replace(told, metrics=MetricFrame.empty()))

@@ -172,5 +172,5 @@ def _times(onset: int, series: AmountSeries, context: Context) -> tuple[int, int
 def _number(value: float) -> str:
     """Three significant digits, no exponent, no needless zeros."""
     if abs(value) >= 100:
-        return f"{value:.0f}"
+        return f"{value:,.0f}"
     return f"{value:.3g}" if abs(value) >= 1e-3 else "0"

@@ -39,6 +39,7 @@ def to_document(report: Report, *, timings: bool = False) -> dict[str, Any]:
         "blast_radius": list(report.blast_radius),
         "suspects": [_suspect(suspect) for suspect in report.suspects],
         "culprit": report.culprit,
+        "operational": _ids(report.operational),
         "missing": list(report.missing),
         "warnings": list(report.warnings),
         "events": {event.id: _event(event) for event in events},
@@ -56,12 +57,13 @@ def to_json(report: Report, *, timings: bool = False) -> str:
 
 
 def mentioned_events(report: Report) -> tuple[Event, ...]:
-    """Every event that a cause, a chain or the critical failures name, by time and id, no id twice."""
+    """Every event that a cause, a chain, the critical failures or the operational causes name, by time and id."""
     found: dict[str, Event] = {}
     for cause in report.root_causes:
-        for event in (*(() if cause.event is None else (cause.event,)), *cause.because, *cause.chain):
+        own = () if cause.event is None else (cause.event,)
+        for event in (*own, *cause.because, *cause.chain, *cause.beside):
             found.setdefault(event.id, event)
-    for event in report.critical:
+    for event in (*report.critical, *report.operational):
         found.setdefault(event.id, event)
     return tuple(sorted(found.values(), key=lambda event: (event.start, event.id)))
 
@@ -90,6 +92,7 @@ def _cause(rank: int, cause: RootCause) -> dict[str, Any]:
         "sentence": cause.sentence,
         "event": None if cause.event is None else cause.event.id,
         "because": _ids(cause.because),
+        "beside": _ids(cause.beside),
         "chain": _ids(cause.chain),
         "change": None if cause.change is None else cause.change.change.id,
         "against": cause.against,

@@ -13,7 +13,7 @@ from rca.report.drawing import CARD, draw
 from rca.report.evidence_series import find_series
 from rca.report.plots import BAR_ROW, HEIGHT, LANE_WIDTH, WIDTH, plot, timeline
 from rca.report.selection import Selection, select
-from rca.report.wording import event_sentence, headline, listing, title
+from rca.report.wording import event_sentence, headline, kind_text, listing, title
 from rca.types import Case, Report
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     if report.blast_radius:
         facts.append(("blast radius", f"{len(report.blast_radius)} components"))
     if report.suspects:
-        facts.append(("culprit change", report.culprit))
+        believed = next((s.change.name for s in report.suspects if s.change.id == report.culprit), "none believed")
+        facts.append(("change", believed))
     return facts
 
 
@@ -116,6 +117,7 @@ def _environment() -> Environment:
         "percent": percent,
         "listing": listing,
         "sentence": event_sentence,
+        "meaning": kind_text,
         "is_link": lambda text: text.startswith(("https://", "http://")),
     }
     environment.filters.update(filters)

@@ -40,7 +40,8 @@ def select(report: Report, most: int = MOST_EVENTS) -> Selection:
     for event in _named(report):
         if event.id in graph.index and len(chosen) < most:
             chosen.setdefault(event.id)
-    on_the_way = _between(graph, _codes(graph, _roots(report)), _codes(graph, report.critical))
+    ends = [event for cause in report.root_causes[:_CANDIDATES] for event in cause.chain[-1:]]
+    on_the_way = _between(graph, _codes(graph, _roots(report)), _codes(graph, [*ends, *report.critical]))
     for code in sorted(np.flatnonzero(on_the_way), key=lambda code: (-graph.events[code].severity, code)):
         if len(chosen) >= most:
             break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
@@ -12,12 +12,13 @@ from rich.text import Text
 
 from rca.quantities import clock, duration, moment, percent
 from rca.report.advice import contact_of, first_steps
-from rca.report.wording import certainty, event_sentence, headline, listing, title
+from rca.report.wording import certainty, event_sentence, headline, kind_text, listing, named_change, title
 
 if TYPE_CHECKING:
-    from rca.types import Case, Report, RootCause
+    from rca.types import Case, Event, Report, RootCause
 
-_MOST_REASONS = 5
+_MOST_REASONS, _MOST_BESIDE, _MOST_CRITICAL = 5, 3, 4
+_WORTH_SHOWING = 0.01
 _STYLES = {"cause": "bold red", "inconclusive": "bold yellow", "healthy": "bold green"}
 _LABELS = {"cause": "ROOT CAUSE", "inconclusive": "INCONCLUSIVE", "healthy": "HEALTHY"}
 
@@ -39,19 +40,18 @@ def render_text(report: Report, case: Case | None = None, *, width: int = 100) -
 def _parts(report: Report, case: Case | None) -> Iterable[RenderableType]:
     yield _headline(report)
     yield _times(report)
-    if report.root_causes:
+    if report.root_causes and report.verdict != "healthy":
         yield from _first_cause(report.root_causes[0], report, case)
     yield from _section("Do first", first_steps(report, case), bullet="> ")
-    yield from _others(report)
-    yield from _suspects(report)
-    if report.blast_radius:
-        yield from _section("Blast radius", [listing(report.blast_radius, 12)])
-    if report.impact:
-        yield from _section("Impact, explained by the cause", [listing(report.impact, 12)])
+    if report.verdict != "healthy":
+        yield from _roles(report)
+        yield from _others(report)
+        yield from _section("Possible causes other than a change", [_believed(event) for event in report.operational])
+        yield from _suspects(report)
     yield from _section("What is missing", report.missing, bullet="- ")
     yield from _section("Warnings", report.warnings, bullet="! ")
     if report.timings:
-        yield Text(f"\n{sum(report.timings.values()):.2f} s", style="dim")
+        yield Text(f"\nanalysed in {sum(report.timings.values()):.2f} s", style="dim")
 
 
 def _headline(report: Report) -> Text:
@@ -66,28 +66,44 @@ def _headline(report: Report) -> Text:
 
 def _times(report: Report) -> Text:
     incident = report.incident
-    facts = [_plain(title(report))]
+    facts = []
     if report.onset is not None:
         facts.append(f"began about {moment(report.onset)} UTC")
     if incident.detected_at is not None:
         later = "" if report.onset is None else f", {duration(incident.alert_time - report.onset)} later"
         facts.append(f"noticed {clock(incident.alert_time)}{later}")
-    return Text(" | ".join(facts), style="dim")
+    return Text("\n".join([_plain(title(report)), " | ".join(facts)][: 1 + bool(facts)]), style="dim")
 
 
 def _first_cause(cause: RootCause, report: Report, case: Case | None) -> Iterable[RenderableType]:
-    reasons = [
-        Text.assemble((f"{clock(event.start)}  ", "dim"), _plain(event_sentence(event)))
-        for event in cause.because[:_MOST_REASONS]
-    ]
-    yield from _section("Why" if report.verdict == "cause" else f"Why {cause.component}", reasons)
+    yield from _section(
+        "Why" if report.verdict == "cause" else f"Why {cause.component}", _told(cause.because[:_MOST_REASONS])
+    )
+    yield from _section("Also seen there", _told(cause.beside[:_MOST_BESIDE]))
     if cause.change is not None:
-        what = f"{cause.change.change.name} ({clock(cause.change.change.time)}): {cause.change.sentence}"
-        yield from _section("What changed", [what])
+        yield from _section("What changed", [named_change(cause.change)])
     yield from _section("How it travelled", _steps(cause, report))
     contact = contact_of(cause.component, case)
     known = [f"owner {contact.owner}"] * bool(contact.owner) + [f"runbook {contact.runbook}"] * bool(contact.runbook)
-    yield from _section("Who", [", ".join(known)] if known else [])
+    yield from _section("Who", known)
+
+
+def _told(events: Sequence[Event]) -> list[Text]:
+    return [Text.assemble((f"{clock(event.start)}  ", "dim"), _plain(event_sentence(event))) for event in events]
+
+
+def _roles(report: Report) -> Iterable[RenderableType]:
+    """Critical failures and impact; the root cause stands above."""
+    kinds: dict[str, list[str]] = {}
+    for event in report.critical[:_MOST_CRITICAL]:
+        kinds.setdefault(event.component, []).append(kind_text(event).rstrip("."))
+    lines = [f"{component}: {'; '.join(dict.fromkeys(texts))}" for component, texts in kinds.items()]
+    yield from _section("Critical failure", lines)
+    yield from _section("Impact, explained by the cause", [listing(report.impact, 12)] if report.impact else [])
+
+
+def _believed(event: Event) -> str:
+    return f"{percent(event.severity):>5}  {event_sentence(event)}"
 
 
 def _steps(cause: RootCause, report: Report) -> list[Text]:
@@ -129,13 +145,17 @@ def _others(report: Report) -> Iterable[RenderableType]:
 def _suspects(report: Report) -> Iterable[RenderableType]:
     if not report.suspects:
         return
-    lines = [
-        f"{percent(suspect.probability):>5}  {suspect.change.component}: {suspect.change.name} "
-        f"({moment(suspect.change.time)}): {suspect.sentence}"
-        for suspect in report.suspects[:3]
-    ]
-    believed = "none of them is believed" if report.culprit == "none" else f"believed: {report.culprit}"
-    yield from _section(f"Changes under suspicion ({believed})", lines)
+    shown = [s for s in report.suspects if s.probability >= _WORTH_SHOWING or s.change.id == report.culprit]
+    if not shown:
+        count = len(report.suspects)
+        known = "The only change of the time before is" if count == 1 else f"None of {count} changes before is"
+        yield from _section("Changes", [f"{known}{' not' if count == 1 else ''} suspicious."])
+        return
+    lines = [f"{percent(suspect.probability):>5}  {named_change(suspect)}" for suspect in shown[:3]]
+    name = (
+        "Changes under suspicion" if report.culprit != "none" else "Changes, none of which is believed to have done it"
+    )
+    yield from _section(name, lines)
 
 
 def _section(name: str, lines: Iterable[str | Text], *, bullet: str = "") -> Iterable[RenderableType]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rca.kinds import load_kinds
 from rca.quantities import percent
-from rca.types import Event, Report, RootCause
+from rca.types import Event, Report, RootCause, Suspect
 
 # Below this the first candidate is hardly likelier than the second of two: say so in words.
 _SURE, _LIKELY = 0.8, 0.5
@@ -30,7 +31,8 @@ def headline(report: Report) -> str:
         return "No candidate was found."
     if report.verdict == "inconclusive":
         names = listing([cause.component for cause in report.root_causes], 3)
-        return f"The evidence does not separate the candidates: {names}."
+        why = report.missing[0] if report.missing else "the evidence does not separate the candidates"
+        return f"No candidate is believed: {why}. Candidates: {names}."
     return sentence(report.root_causes[0])
 
 
@@ -50,6 +52,17 @@ def event_sentence(event: Event) -> str:
     if event.evidence is not None and event.evidence.sentence:
         return event.evidence.sentence
     return f"{event.kind} ({event.name})" if event.name else event.kind
+
+
+def named_change(suspect: Suspect) -> str:
+    """A change by its name, and what is said of it."""
+    return f"“{suspect.change.name}” {suspect.sentence}"
+
+
+def kind_text(event: Event) -> str:
+    """What an event means, in the words of the catalogue."""
+    kind = load_kinds().get(event.kind)
+    return event.kind if kind is None else kind.text
 
 
 def step_text(event: Event) -> str:

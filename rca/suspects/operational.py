@@ -15,9 +15,10 @@ from rca.extract.abnormal import AbnormalSeries, find_abnormal
 from rca.extract.context import Context
 from rca.extract.failing import DEMAND_FACTOR, competitors, demand_factors, is_demand
 from rca.extract.meaning import classify, kind_of
+from rca.quantities import clock, quantity
 from rca.suspects.evidence_text import Observed, failures, observe
 from rca.suspects.vocabulary import tokens
-from rca.types import Event, Evidence, to_text
+from rca.types import Event, Evidence
 
 GROUP = "operational"
 
@@ -149,7 +150,7 @@ def _resources(context: Context, abnormal: AbnormalSeries, observed: Observed, o
             belief = min(belief, ELSEWHERE)
         if beneath and component in context.topology.hosts.values() and component not in beneath:
             belief = min(belief, ELSEWHERE)
-        when = to_text(int(abnormal.onset[i]))
+        when = clock(int(abnormal.onset[i]))
         yield _event(
             context,
             component=component,
@@ -158,8 +159,8 @@ def _resources(context: Context, abnormal: AbnormalSeries, observed: Observed, o
             start=int(abnormal.onset[i]),
             belief=belief,
             sentence=(
-                f"{metric} of {component} rose at {when} to {abnormal.level[i]:.4g} "
-                f"(healthy: {abnormal.healthy[i]:.4g}), {observed.first} failed at {to_text(onset)}"
+                f"{metric} of {component} rose at {when} to {quantity(metric, float(abnormal.level[i]))} "
+                f"(healthy: {quantity(metric, float(abnormal.healthy[i]))}); {observed.first} failed at {clock(onset)}"
             ),
         )
 

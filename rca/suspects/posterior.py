@@ -21,11 +21,12 @@ from rca.extract.changes import look_back
 from rca.extract.context import Context
 from rca.suspects.behaviour import NEGLIGIBLE, Behaviour, judge_change
 from rca.suspects.evidence_text import Observed, observe
-from rca.suspects.operational import GROUP, belief_in, operational_events
+from rca.suspects.operational import belief_in, operational_events
 from rca.suspects.places import CALLEE, SELF, Place, Places
+from rca.suspects.sentences import describe
 from rca.suspects.vocabulary import COMPOUND, load_concepts, rarity, tokens
 from rca.telemetry import INFO
-from rca.types import MINUTE, Change, Event, Suspect, to_text
+from rca.types import MINUTE, Change, Event, Suspect
 
 NONE = "none"
 
@@ -90,28 +91,38 @@ class _Scored:
     score: float
 
 
-def rank_suspects(context: Context, events: Sequence[Event], first: str, onset: int) -> tuple[tuple[Suspect, ...], str]:
-    """Changes in order of suspicion, and the id of the culprit or "none".
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspicion:
+    """Changes in order of suspicion, the id of the culprit or "none", and what may have caused it beside changes.
+
+    ``operational`` are events without blame of their own; their severity is the belief in them.
+    """
+
+    suspects: tuple[Suspect, ...] = ()
+    culprit: str = NONE
+    operational: tuple[Event, ...] = ()
+
+
+def rank_suspects(context: Context, first: str, onset: int) -> Suspicion:
+    """Which change did it, or none.
 
     Args:
         context: the analysis.
-        events: events found so far; operational causes among them (see ``find_operational``) are
-            used, else they are looked for here.
         first: the component that is blamed for the failure; "": none is, so no change is either.
         onset: when it began to fail, ns; its own metrics, where they show it, say it better.
 
     Deployments that bring a known commit are part of that commit's story and no suspects of their own.
     """
+    if not first:
+        return Suspicion()
     changes = _recent(context)
-    if not changes or not first:
-        return (), NONE
     abnormal = find_abnormal(context)
     observed = observe(context, abnormal, first, onset)
     scene = _set_scene(context, abnormal, observed, changes, onset)
-    operational = [event for event in events if event.evidence is not None and event.evidence.group == GROUP]
-    if not operational:
-        # Compared with the deviation of others, which is measured in the same way: not extrapolated.
-        operational = operational_events(context, abnormal, observed, min(scene.onsets))
+    # Compared with the deviation of others, which is measured in the same way: not extrapolated.
+    operational = operational_events(context, abnormal, observed, min(scene.onsets))
+    if not changes:
+        return Suspicion(operational=tuple(operational))
     scored = [_score(change, scene) for change in _suspects(changes)]
     scored.sort(key=lambda s: (-s.score, -s.change.time, s.change.id))
     none = NONE_PRIOR + OPERATIONAL * belief_in(operational)
@@ -120,7 +131,8 @@ def rank_suspects(context: Context, events: Sequence[Event], first: str, onset: 
     posterior /= posterior.sum()
     suspects = tuple(_suspect(s, float(p), scene) for s, p in zip(scored, posterior, strict=False))
     believed = scored and scored[0].score > none
-    return suspects, scored[0].change.id if believed else NONE
+    culprit = scored[0].change.id if believed else NONE
+    return Suspicion(suspects=suspects, culprit=culprit, operational=tuple(operational))
 
 
 def _recent(context: Context) -> list[Change]:
@@ -205,13 +217,13 @@ def _score(change: Change, scene: _Scene) -> _Scored:
         }
         score = PLACE * math.log(place.degree) + TIME * math.log(time) + EFFECT * math.log(behaviour.degree)
         score += TEXT * text + CONCEPTS * concepts + NUMBER * number
-    strongest = sorted(words, key=lambda token: (-words[token], token))[:5]
+    strongest = sorted((token for token in words if not token.isdigit()), key=lambda token: (-words[token], token))
     return _Scored(
         change=change,
         place=place,
         behaviour=behaviour,
         factors=factors,
-        words=tuple(token.removeprefix(COMPOUND) for token in strongest),
+        words=tuple(strongest),
         score=score,
     )
 
@@ -327,24 +339,12 @@ def _suspect(scored: _Scored, probability: float, scene: _Scene) -> Suspect:
         change=scored.change,
         probability=probability,
         factors={name: round(value, 4) for name, value in scored.factors.items()},
-        sentence=_sentence(scored, scene),
+        sentence=describe(
+            scored.change,
+            scored.place,
+            kinds=scored.behaviour.kinds,
+            words=scored.words,
+            first=scene.observed.first,
+            onset=scene.onset,
+        ),
     )
-
-
-def _sentence(scored: _Scored, scene: _Scene) -> str:
-    change, place, first = scored.change, scored.place, scene.observed.first
-    minutes = (scene.onset - place.since) / MINUTE
-    author = change.attributes.get("author", "")
-    where = f"on {place.component}" if place.component else "of no known component"
-    when = f"{minutes:.0f} min before" if minutes >= 0 else f"{-minutes:.0f} min after"
-    parts = [
-        f"“{change.name[:80]}”{f' by {author}' if author else ''}, {where} since {to_text(place.since)}, "
-        f"{when} {first} began to fail"
-    ]
-    kinds = sorted(scored.behaviour.kinds.items(), key=lambda item: (-item[1], item[0]))
-    named = [kind.replace("_", " ") for kind, strength in kinds[:3] if strength >= 0.3 and kind != "other"]
-    if named:
-        parts.append(f"in its diff: {', '.join(named)}")
-    if scored.words:
-        parts.append(f"shares {', '.join(scored.words)} with what was observed")
-    return "; ".join(parts)

@@ -85,6 +85,9 @@ EVENTS = (
         "cart", "traffic.down", "requests_per_s", 180, 0.3, "12 requests per second arrived (healthy: 15 to 22)", 0.1
     ),
 )
+# Beside what counts: seen on the cause without weight, and a cause that is no change.
+DISK = event("payment", "log.new_template", "slow disk", 5, 0.2, "payment writes that its disk is slow", 0.1)
+HOST = event("node-1", "saturation.cpu", "cpu_ratio", 15, 0.4, "node-1 was busier than usual", 0.0)
 LINKS = (
     (0, 1, "a changed pool size exhausts the pool"),
     (1, 2, "an exhausted connection pool makes requests wait"),
@@ -139,6 +142,7 @@ CHANGE = Change(
     name="pool.max_size 50 -> 5",
     time=ONSET - 20 * SECOND,
     files=("deploy/payment/values.yaml",),
+    attributes={"key": "pool.max_size", "old": "50", "new": "5"},
 )
 
 
@@ -162,6 +166,7 @@ def make_report() -> Report:
         sentence="payment ran out of database connections after pool.max_size was lowered from 50 to 5.",
         because=(EVENTS[1], EVENTS[0], EVENTS[2]),
         chain=EVENTS[:6],
+        beside=(DISK,),
         change=suspect,
     )
     second = RootCause(
@@ -194,6 +199,7 @@ def make_report() -> Report:
         blast_radius=("cart", "checkout", "web"),
         suspects=(suspect,),
         culprit="cfg-418",
+        operational=(HOST,),
         onset=ONSET,
         missing=("cart sends no spans: its own time cannot be told from that of its callees",),
         warnings=("No health profile was given; 25 minutes of baseline stand in for it",),

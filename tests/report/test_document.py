@@ -17,9 +17,9 @@ def test_the_document_names_its_schema_and_the_cause(report: Report) -> None:
 
 def test_every_event_that_is_mentioned_is_described_once(report: Report) -> None:
     document = to_document(report)
-    mentioned = set(document["critical"])
+    mentioned = {*document["critical"], *document["operational"]}
     for cause in document["root_causes"]:
-        mentioned |= {cause["event"], *cause["because"], *cause["chain"]}
+        mentioned |= {cause["event"], *cause["because"], *cause["beside"], *cause["chain"]}
     assert mentioned == set(document["events"])
 
 
@@ -50,7 +50,15 @@ def test_the_last_bits_of_a_score_do_not_reach_the_document(report: Report) -> N
 
 def test_a_report_of_nothing_has_a_document(report: Report) -> None:
     nothing = replace(
-        report, verdict="healthy", root_causes=(), ranking=(), scores=(), critical=(), suspects=(), onset=None
+        report,
+        verdict="healthy",
+        root_causes=(),
+        ranking=(),
+        scores=(),
+        critical=(),
+        suspects=(),
+        operational=(),
+        onset=None,
     )
     document = to_document(nothing)
     assert document["onset"] is None

@@ -119,7 +119,9 @@ def test_a_runbook_that_is_no_web_address_is_no_link(report: Report, case: Case)
 
 @pytest.mark.parametrize("verdict", ["inconclusive", "healthy"])
 def test_other_verdicts_have_a_page_too(report: Report, case: Case, verdict: str) -> None:
-    empty = replace(report, root_causes=(), critical=(), suspects=(), blast_radius=(), impact=(), onset=None)
+    empty = replace(
+        report, root_causes=(), critical=(), suspects=(), operational=(), blast_radius=(), impact=(), onset=None
+    )
     other = replace(report if verdict == "inconclusive" else empty, verdict=verdict, culprit="none")
     page = render_page(other, case)
     outline(page)
