@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rca.cli.terminal import output, printable
+from rca.cli.terminal import output, printable, progress
 
 
 def simulate(
@@ -16,12 +16,17 @@ def simulate(
     fault: Annotated[
         str, typer.Option("--fault", help='What to break: "random", "none", or a name of `--list`.')
     ] = "random",
-    out: Annotated[Path | None, typer.Option("--out", help="The folder to make; default simulated-SEED.")] = None,
+    count: Annotated[
+        int, typer.Option("--count", min=1, help="So many incidents, of this seed and those after it.")
+    ] = 1,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The folder to make, or to fill; default simulated-SEED.")
+    ] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the faults and stop.")] = False,
 ) -> None:
     """Make an incident of a simulated shop.
 
-    The result is a case folder; its answer.json says what was broken.
+    The result is a case folder (of several, a folder of them); its answer.json says what was broken.
     """
     console = output()
     if listed:
@@ -35,8 +40,17 @@ def simulate(
     from rca.cases.folder import write_case
     from rca.simulator import simulate as run
 
-    case, answer = run(seed=seed, components=components, fault=fault)
-    write_case(case, folder, answer=answer)
-    console.print(
-        printable(f"{folder}: {len(case.telemetry.components)} components; `rca analyze {folder}` explains it")
-    )
+    if count == 1:
+        case, answer = run(seed=seed, components=components, fault=fault)
+        write_case(case, folder, answer=answer)
+        console.print(
+            printable(f"{folder}: {len(case.telemetry.components)} components; `rca analyze {folder}` explains it")
+        )
+        return
+    with progress("Simulating") as show:
+        for done, number in enumerate(range(seed, seed + count)):
+            show(done, count)
+            case, answer = run(seed=number, components=components, fault=fault)
+            write_case(case, folder / f"{number:06d}", answer=answer)
+        show(count, count)
+    console.print(printable(f"{folder}: {count} incidents; `rca evaluate native --data {folder}` measures on them"))

@@ -163,3 +163,11 @@ def test_a_closed_pipe_is_no_error() -> None:
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+def test_several_incidents_fill_a_folder_that_evaluate_reads(run: Run, tmp_path: Path) -> None:
+    result = run("simulate", "--components", "10", "--count", "2", "--out", tmp_path / "many")
+    assert result.exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "many").iterdir()) == ["000000", "000001"]
+    measured = run("evaluate", "native", "--data", tmp_path / "many", "--method", "rca")
+    assert measured.exit_code == 0
