@@ -41,6 +41,8 @@ from rca.types import Answer, Case
 TABLES = ("metrics", "logs", "spans", "changes", "alerts")
 TOPOLOGY_FORMS = ("json", "csv", "yaml", "yml")
 DESCRIPTION, ANSWER, PROFILE = "case.json", "answer.json", "profile.npz"
+# The kind of an answer that says that nothing was broken.
+NO_FAULT = "none"
 # Metrics, logs and spans are large, changes and alerts are read by people.
 FORM = {"metrics": "parquet", "logs": "parquet", "spans": "parquet", "changes": "json", "alerts": "json"}
 
@@ -98,8 +100,12 @@ def read_answer(path: str | Path) -> Answer:
     raw: _Answer = decode_json(
         _read(file, "There is no answer to this case"), _Answer, where=str(file), error=CaseError
     )
-    if not raw.components:
-        raise CaseError("no components", where=file, remedy="Name at least one component that is the cause")
+    if not raw.components and raw.kind != NO_FAULT:
+        raise CaseError(
+            "no components",
+            where=file,
+            remedy=f'Name a component that is the cause, or write "kind": "{NO_FAULT}" where nothing was broken',
+        )
     return Answer(
         components=tuple(raw.components),
         kind=raw.kind,

@@ -44,11 +44,15 @@ def demo(
         console.print(f"Incident page: {html}")
     if (path / "answer.json").is_file():
         answer = read_answer(path)
+        fault = "no fault" if not answer.components else answer.kind.replace("_", " ")
         truth = " or ".join(answer.components) or "nothing at all"
-        right = bool(report.root_causes) and report.root_causes[0].component in answer.components
+        named = report.root_causes[0].component if report.verdict == "cause" else ""
+        if not answer.components:
+            said = "named no cause." if not named else "named a cause."
+        else:
+            first = report.root_causes[0].component if report.root_causes else ""
+            said = "named it first." if first in answer.components else "did not name it first."
         console.rule(style="dim")
-        console.print(printable(f"What was really broken: {truth} ({answer.kind.replace('_', ' ') or 'no fault'})."))
-        console.print(
-            "The engine, which cannot see that, " + ("named it first." if right else "did not name it first.")
-        )
+        console.print(printable(f"What was really broken: {truth} ({fault})."))
+        console.print("The engine, which cannot see that, " + said)
     console.print("Next: `rca demo --html demo.html` draws it, `rca analyze FOLDER` explains a case of your own.")

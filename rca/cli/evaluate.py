@@ -83,3 +83,8 @@ def _print(figures: Mapping[str, Any], onset: str) -> None:
         if "first_failing" in row:
             counts = f"first failing {row['first_failing']}, culprit {row['culprit']}, decoys {row['decoys']}"
             console.print(printable(f"{name}: {counts}"))
+    windows = figures["without_fault"]
+    if windows:
+        found = ", ".join(f"{name} {row['false_causes']}" for name, row in methods.items() if "false_causes" in row)
+        what = "1 window" if windows == 1 else f"{windows} windows"
+        console.print(printable(f"{what} without a fault beside them; answered with a cause: {found}"))

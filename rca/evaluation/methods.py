@@ -24,6 +24,7 @@ class Opinion:
         first_failing: the component that it says failed first; "" where that is the first by score.
         culprit: id of the change that it blames, "none", or None where it says nothing of changes.
         findings: what was wrong, first candidate first.
+        believed: whether it says that there is a cause at all; a mere ranking always does.
     """
 
     scores: Mapping[str, float]
@@ -31,6 +32,7 @@ class Opinion:
     first_failing: str = ""
     culprit: str | None = None
     findings: tuple[Finding, ...] = ()
+    believed: bool = True
 
 
 def find_method(name: str) -> Callable[[Case], Opinion]:
@@ -53,6 +55,7 @@ def read_report(report: Report) -> Opinion:
         first_failing=report.first_failing,
         culprit=report.culprit,
         findings=tuple(_finding(cause) for cause in report.root_causes),
+        believed=report.verdict == "cause",
     )
 
 

@@ -37,7 +37,8 @@ svg { max-width: 100%; height: auto; }
 <body>
 <h1>{{ dataset }}</h1>
 <p>{{ n }} incidents, onset {{ onset }}. Ties count as the worst rank, failures as misses.
-In brackets: 95&nbsp;% bootstrap intervals over incidents.</p>
+In brackets: 95&nbsp;% bootstrap intervals over incidents.{% if without_fault %}
+Beside them {{ without_fault }} without a fault, answered with a cause by {{ main }}: {{ false_causes }}.{% endif %}</p>
 <table>
 <tr><th>method</th>{% for name in columns %}<th>{{ name }}</th>{% endfor %}<th>s/incident</th><th>failed</th></tr>
 {% for method, row in methods.items() %}
@@ -91,6 +92,8 @@ def render_page(evaluation: Evaluation) -> str:
         methods=figures["methods"],
         ours=OURS,
         main=main,
+        without_fault=len(evaluation.healthy),
+        false_causes=evaluation.false_causes(main),
         tables=tables,
         misses=_misses(evaluation, main),
         plot_depth=_svg(_draw_depth(evaluation)),

@@ -28,6 +28,7 @@ class MethodResult:
         failure: why the method gave no answer, "" where it gave one.
         first_failing: chance in [0, 1] that the labelled first failing service comes first.
         culprit: id of the change that is named, "none", or None where the method names no change.
+        believed: whether the method says that there is a cause at all.
         metric_rank, fault_rank: rank at which component and metric, or component and type of fault,
             are right; None where never.
     """
@@ -38,6 +39,7 @@ class MethodResult:
     failure: str = ""
     first_failing: float = 0.0
     culprit: str | None = None
+    believed: bool = False
     metric_rank: int | None = None
     fault_rank: int | None = None
 
@@ -64,12 +66,17 @@ class CaseResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """The results of some methods on the incidents of one data set, in the set's order."""
+    """The results of some methods on the incidents of one data set, in the set's order.
+
+    ``healthy`` are windows without a fault: no measure counts them, they only show who sees causes
+    where there are none.
+    """
 
     dataset: str
     onset: str
     methods: tuple[str, ...]
     cases: tuple[CaseResult, ...]
+    healthy: tuple[CaseResult, ...] = ()
 
     def measures(self, method: str, cases: Sequence[CaseResult] | None = None) -> dict[str, float]:
         """AC@1, AC@3, AC@5, Avg@5 and MRR of a method; of all incidents where ``cases`` is not given."""
@@ -88,6 +95,11 @@ class Evaluation:
             groups.setdefault(getattr(case, what), []).append(case)
         return {name: groups[name] for name in sorted(groups)}
 
+    def false_causes(self, method: str) -> int | None:
+        """Windows without a fault in which the method names a cause; None where there are none, or it does not run."""
+        found = [case.methods[method].believed for case in self.healthy if method in case.methods]
+        return sum(found) if found else None
+
     def failures(self, method: str) -> dict[str, str]:
         """Case id -> why the method gave no answer."""
         return {case.id: case.methods[method].failure for case in self.cases if case.methods[method].failure}
@@ -103,6 +115,9 @@ class Evaluation:
             figures.update(self._fine_levels(method))
         if any(case.answer.change is not None for case in self.cases):
             figures.update(self._change_counts(method))
+        false = self.false_causes(method)
+        if false is not None:
+            figures["false_causes"] = false
         figures["failures"] = self.failures(method)
         return figures
 
@@ -134,6 +149,7 @@ class Evaluation:
             "dataset": self.dataset,
             "onset": self.onset,
             "n": len(self.cases),
+            "without_fault": len(self.healthy),
             "methods": {method: self.summary(method) for method in self.methods},
             "by_fault": self._groups("fault"),
         }

@@ -48,10 +48,12 @@ def evaluate(
     """
     names = _check(methods, train, jobs)
     labelled = load_set(set_name, data, onset=onset)
-    cases = _with_peers(_assess_all(labelled, names, jobs, progress), names)
-    if not cases:
+    found = _assess_all(labelled, names, jobs, progress)
+    if not found:
         raise EvaluationError("the set has no incidents", where=data, remedy="Unpack the set completely")
-    return Evaluation(dataset=set_name, onset=onset, methods=names, cases=cases)
+    cases = _with_peers([case for case in found if case.answer.components], names)
+    healthy = tuple(case for case in found if not case.answer.components)
+    return Evaluation(dataset=set_name, onset=onset, methods=names, cases=cases, healthy=healthy)
 
 
 def _check(methods: Sequence[str] | None, train: str | Path | None, jobs: int) -> tuple[str, ...]:
@@ -117,6 +119,7 @@ def _judge(opinion: Opinion, components: Sequence[str], answer: Answer) -> Metho
         card=score_card(worst_rank(_complete(opinion.scores, components), answer.components)),
         first_failing=float(first is not None and _failed_first(opinion, first)),
         culprit=opinion.culprit,
+        believed=opinion.believed and bool(opinion.scores),
         metric_rank=metric_rank(opinion.findings, answer) if answer.metric else None,
         fault_rank=fault_rank(opinion.findings, answer) if answer.kind else None,
     )

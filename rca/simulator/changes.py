@@ -128,6 +128,16 @@ def symptom_of(component: str, felt: str) -> Symptom:
     return Symptom(component=component, metric=metric, direction=direction)
 
 
+def title_of(symptom: Symptom) -> str:
+    """What somebody who was paged would call it."""
+    names = {
+        P95: f"{symptom.component} answers slowly",
+        ERRORS: f"requests to {symptom.component} fail",
+        LAG: f"work piles up in front of {symptom.component}",
+    }
+    return names[symptom.metric]
+
+
 def page(symptom: Symptom, time: int) -> Alert:
     """The alert that somebody was woken by."""
     slow = symptom.metric != ERRORS

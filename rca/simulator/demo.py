@@ -9,11 +9,11 @@ from pathlib import Path
 from rca.cases.folder import write_case
 from rca.errors import InputError
 from rca.simulator.incident import play
-from rca.simulator.scenario import Scenario
+from rca.simulator.scenario import NO_FAULT, Scenario
 
 # Fault and seed of each case, in the order of the folders: of the seeds from 100, 200, … on the first in which the
 # topology is known, the cause is no entrance and is not what was paged (in the first case: calls others itself), and
-# an innocent deployment is there. No method was asked.
+# an innocent deployment is there; the last is a false alarm. No method was asked.
 CASES: tuple[tuple[str, int], ...] = (
     ("bad_deployment", 101),
     ("memory_leak", 200),
@@ -22,11 +22,11 @@ CASES: tuple[tuple[str, int], ...] = (
     ("pod_kill", 500),
     ("bad_config", 600),
     ("connection_pool", 700),
-    ("dependency_outage", 800),
     ("certificate_expiry", 900),
     ("noisy_neighbour", 1000),
     ("delayed_onset", 1100),
     ("two_faults", 1201),
+    (NO_FAULT, 1300),
 )
 # Small enough to ship: a small part of the traces that the simulator samples otherwise.
 COMPONENTS, MINUTES, TRACED_BASELINE, TRACES_PER_MINUTE = 12, 20, 10, 2.2
@@ -44,6 +44,11 @@ def demo_scenario(fault: str, seed: int) -> Scenario:
     )
 
 
+def folder_name(fault: str) -> str:
+    """What the folder of a fault is called, without its number."""
+    return "no-fault" if fault == NO_FAULT else fault.replace("_", "-")
+
+
 def write_demo(path: str | Path) -> tuple[Path, ...]:
     """Writes the twelve cases below a folder, answers apart, and gives their paths.
 
@@ -52,7 +57,7 @@ def write_demo(path: str | Path) -> tuple[Path, ...]:
     """
     written = []
     for number, (fault, seed) in enumerate(CASES, start=1):
-        name = f"{number:02d}-{fault.replace('_', '-')}"
+        name = f"{number:02d}-{folder_name(fault)}"
         case, answer = play(demo_scenario(fault, seed))
         case = replace(case, incident=replace(case.incident, id=f"demo-shop-{number:02d}"))
         written.append(write_case(case, Path(path) / name, answer=answer))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rca.simulator.changes import culprit, innocent, other_alerts, page, symptom_of
+from rca.simulator.changes import culprit, innocent, other_alerts, page, symptom_of, title_of
 from rca.simulator.disturbances import disturb
 from rca.simulator.dynamics import Effects, State, Weather, draw_weather, run
 from rca.simulator.faults import Fault, Note, Scene, inject
@@ -101,7 +101,7 @@ def play(scenario: Scenario) -> tuple[Case, Answer]:
         baseline=scenario.healthy,
         symptoms=() if scenario.no_symptom else (course.symptom,),
         detected_at=course.fired,
-        title="" if scenario.no_symptom else f"{course.symptom.metric} of {course.symptom.component}",
+        title="" if scenario.no_symptom else title_of(course.symptom),
     )
     # One seed in seven has to do with the dependencies that its spans reveal.
     hidden = scenario.no_topology or (not scenario.metrics_only and scenario.stream(FAULT, 3).random() < 1 / 7)

@@ -286,6 +286,12 @@ def test_an_answer_has_to_name_a_component(tmp_path: Path) -> None:
         read_answer(tmp_path)
 
 
+def test_only_a_window_without_a_fault_has_an_answer_without_components(tmp_path: Path) -> None:
+    path = folder_of(tmp_path / "x", answer__json='{"components": [], "kind": "none"}')
+    assert read_answer(path).components == ()
+    assert read_answer(path).kind == "none"
+
+
 def test_an_error_in_a_table_names_its_file(tmp_path: Path) -> None:
     path = folder_of(tmp_path / "x", case__json='{"detected_at": 700}', spans__csv="start\n1\n")
     with pytest.raises(RCAError, match=r"spans\.csv"):

@@ -20,7 +20,7 @@ def labelled(name, root, *, alerts=(), kind="cpu", changes=(), **answer):
     incident = Incident(id=name, window=Window(start=0, end=60))
     telemetry = Telemetry(alerts=tuple(Alert(component=c, name="x") for c in alerts), changes=tuple(changes))
     case = Case(incident=incident, telemetry=telemetry, topology=Topology.from_edges([], components=COMPONENTS))
-    return LabelledCase(case, Answer(components=(root,), kind=kind, **answer))
+    return LabelledCase(case, Answer(components=(root,) if root else (), kind=kind, **answer))
 
 
 @pytest.fixture
@@ -209,3 +209,16 @@ def test_names_from_data_are_escaped_in_the_page(monkeypatch):
     assert "<b>" not in page
     assert "<i>" not in page
     assert "&lt;b&gt;&amp;1&lt;/b&gt;" in page
+
+
+def test_windows_without_a_fault_are_counted_apart(monkeypatch, engine, incidents):
+    before = evaluate("native", "x", methods=["rca", "alert-count"])
+    incidents += [labelled("z/1", "", kind="none"), labelled("y/2", "", kind="none")]
+    after = evaluate("native", "x", methods=["rca", "alert-count"])
+    assert after.to_dict()["n"] == len(before.cases) == 4
+    assert after.to_dict()["without_fault"] == 2
+    assert after.measures("rca") == before.measures("rca")
+    # It believes in a cause in z/1 and fails on y/2.
+    assert after.false_causes("rca") == 1
+    assert before.false_causes("rca") is None
+    assert "Beside them 2 without a fault, answered with a cause by rca: 1." in render_page(after)

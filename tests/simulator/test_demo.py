@@ -9,7 +9,7 @@ from rca.cases.folder import ANSWER, read_answer, read_case
 from rca.errors import CaseError
 from rca.resources import bundled
 from rca.simulator import play
-from rca.simulator.demo import CASES, demo_scenario, write_demo
+from rca.simulator.demo import CASES, demo_scenario, folder_name, write_demo
 
 
 def folders() -> list[Path]:
@@ -17,7 +17,7 @@ def folders() -> list[Path]:
 
 
 def test_twelve_small_cases_of_different_faults_are_shipped() -> None:
-    assert [path.name.split("-", 1)[1].replace("-", "_") for path in folders()] == [fault for fault, _ in CASES]
+    assert [path.name.split("-", 1)[1] for path in folders()] == [folder_name(fault) for fault, _ in CASES]
     assert len({fault for fault, _ in CASES}) == 12
     sizes = [sum(file.stat().st_size for file in path.iterdir()) for path in folders()]
     assert max(sizes) <= 150_000
