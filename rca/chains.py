@@ -69,8 +69,9 @@ def find_critical(graph: CausalityGraph, ranking: Ranking, cause: RootCause) -> 
         if not is_root and leads[graph.index[event.id]] and load_kinds()[event.kind].role in DEGRADED:
             found.setdefault(event.kind, event)
     if not found:
-        for code in symptoms:
-            found.setdefault(graph.events[code].kind, graph.events[code])
+        felt = [graph.events[code] for code in symptoms]
+        for event in [each for each in felt if load_kinds()[each.kind].role in DEGRADED] or felt:
+            found.setdefault(event.kind, event)
     return tuple(found.values())
 
 

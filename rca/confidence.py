@@ -17,6 +17,8 @@ SHARPNESS = 3.0
 HALF = 0.3
 # Below this strength nothing abnormal was found; below the second the first candidate is not named.
 NOTHING, NAMED = 0.05, 0.25
+# How the doubt begins that concerns the alert itself.
+UNCONFIRMED = "the alert is not confirmed"
 # Two candidates closer than this are not separated.
 SEPARATED = 0.9
 
@@ -52,8 +54,8 @@ def judge(ranking: Ranking, context: Context) -> Judgement:
     if checks and not any(check.confirmed for check in checks):
         clearest = max(checks, key=lambda check: check.deviation or 0.0)
         doubts.append(
-            f"the alert is not confirmed: {clearest.symptom.metric} of {clearest.symptom.component} lies "
-            f"{clearest.deviation:.1f} standard deviations from its health"
+            f"{UNCONFIRMED}: {clearest.symptom.metric} of {clearest.symptom.component} is "
+            f"{clearest.deviation:.1f} standard deviations from its healthy level"
         )
     if _only_noticed(ranking):
         doubts.append(f"nothing speaks against {ranking.first} but that it is where the symptom was noticed")

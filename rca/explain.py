@@ -17,6 +17,7 @@ from rca.quantities import clock, percent
 from rca.ranking import Ranking
 from rca.stages import Stages
 from rca.suspects import Suspicion
+from rca.topology import Topology
 from rca.types import Event, Report, RootCause, Suspect
 
 MOST_REASONS = 8
@@ -24,8 +25,8 @@ MOST_REASONS = 8
 LEAST_SHARE = 0.03
 # What says nothing where it does not count: who was first, who was paged.
 SILENT_GROUPS = ("order", "symptom")
-# Blame that evidence would have by itself from which it is worth showing though it does not count.
-LEAST_NOTABLE = 0.1
+# Blame that evidence would have by itself, and its severity, from which it is worth showing though it does not count.
+LEAST_NOTABLE, LEAST_SEVERE = 0.1, 0.01
 # Operational causes less believed than this are not mentioned, and no more than these.
 LEAST_BELIEF, MOST_OPERATIONAL = 0.3, 4
 # A share of explained evidence that is worth a word.
@@ -54,7 +55,7 @@ def write_report(
     culprit = suspicion.culprit if judgement.verdict == "cause" else "none"
     believed = next((suspect for suspect in suspicion.suspects if suspect.change.id == culprit), None)
     causes = tuple(
-        _cause(graph, ranking, place, judgement.confidence[place], believed if place == 0 else None)
+        _cause(graph, context.topology, ranking, place, judgement.confidence[place], believed if place == 0 else None)
         for place in range(count)
     )
     found = judgement.verdict != "healthy" and bool(causes)
@@ -100,17 +101,26 @@ def _operational(suspicion: Suspicion, causes: tuple[RootCause, ...]) -> tuple[E
     return tuple(event for event in worth if (event.component, event.kind) not in said)[:MOST_OPERATIONAL]
 
 
-def _cause(graph: CausalityGraph, ranking: Ranking, place: int, confidence: float, change: Suspect | None) -> RootCause:
+def _cause(
+    graph: CausalityGraph,
+    topology: Topology,
+    ranking: Ranking,
+    place: int,
+    confidence: float,
+    change: Suspect | None,
+) -> RootCause:
     code = int(ranking.order[place])
     name = ranking.blame.components[code]
     because, beside = _reasons(graph, ranking, code)
-    began = _beginning(graph.events, because, change)
+    # A change elsewhere that is not known to reach this component did not begin what happened here.
+    came = change if change is not None and _reaches(graph, change, name, topology) else None
+    began = _beginning(graph.events, because, came)
     return RootCause(
         component=name,
         event=began,
         score=float(ranking.scores[place]),
         confidence=confidence,
-        sentence=_sentence(name, because, change),
+        sentence=_sentence(name, because, came),
         because=because,
         chain=find_chain(graph, ranking, code, began, because),
         beside=beside,
@@ -134,11 +144,22 @@ def _reasons(graph: CausalityGraph, ranking: Ranking, code: int) -> tuple[tuple[
 
 def _is_notable(event: Event) -> bool:
     evidence = event.evidence
-    return evidence is not None and evidence.group not in SILENT_GROUPS and _weight(event) >= LEAST_NOTABLE
+    if evidence is None or evidence.group in SILENT_GROUPS:
+        return False
+    return _weight(event) >= LEAST_NOTABLE and event.severity >= LEAST_SEVERE
 
 
 def _weight(event: Event) -> float:
     return 0.0 if event.evidence is None else abs(event.evidence.blame)
+
+
+def _reaches(graph: CausalityGraph, change: Suspect, component: str, topology: Topology) -> bool:
+    """Whether a change is one of the component or its service, or a rule leads from it to an event there."""
+    where = change.change.component
+    if not where or topology.service(where) == topology.service(component):
+        return True
+    events = [e for e in graph.events if e.attributes.get("change") == change.change.id]
+    return any(link.effect.component == component for event in events for link in graph.effects_of(event))
 
 
 def _beginning(events: Sequence[Event], because: tuple[Event, ...], change: Suspect | None) -> Event | None:

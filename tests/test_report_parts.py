@@ -196,7 +196,7 @@ def test_an_unconfirmed_alert_makes_the_answer_inconclusive(shop) -> None:
     case = shop.case(symptoms=(Symptom(component="cart", metric="cpu_usage"),))
     found = judged(shop, 0.9, case=case)
     assert found.verdict == "inconclusive"
-    assert found.reasons[0].startswith("the alert is not confirmed: cpu_usage of cart lies")
+    assert found.reasons[0].startswith("the alert is not confirmed: cpu_usage of cart is")
 
 
 def missing(shop, telemetry: Telemetry, symptoms: tuple[Symptom, ...] = (), **facts: object) -> str:

@@ -103,11 +103,11 @@ def _sentence(component: int, finding: Finding, series: AmountSeries, graph: Cal
     through, own = float(shares.through[component]) * lost, float(shares.own[component]) * lost
     noise = _number(float(shares.error[component]) * lost)
     if own >= NEARLY_ALL * through:
-        rest = f"all of it its own (± {noise} {unit} in health)"
+        rest = f"all of it arose there (± {noise} {unit} in health)"
     elif own > 0:
-        rest = f"{_number(own)} {unit} of it its own (± {noise} {unit} in health)"
+        rest = f"{_number(own)} {unit} of it arose there (± {noise} {unit} in health)"
     else:
-        rest = f"none of it its own (± {noise} {unit} in health)"
+        rest = f"none of it arose there (± {noise} {unit} in health)"
     if not finding.same_kind:
         return f"{name} {verb} {_number(through)} {unit} while {symptom} suffered, {rest}"
     rest += _main_callee(component, finding, series, graph)

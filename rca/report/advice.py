@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rca.confidence import UNCONFIRMED
 from rca.kinds import load_kinds
 from rca.types import Case, Change, Event, Report, RootCause
 
@@ -43,6 +44,8 @@ def first_steps(report: Report, case: Case | None = None) -> tuple[str, ...]:
     if report.verdict == "healthy":
         return ("Check that the alert's own window and component are covered by the telemetry.",)
     steps: list[str] = []
+    if report.verdict == "inconclusive" and any(each.startswith(UNCONFIRMED) for each in report.missing):
+        return ("Look at the alert itself first: the metric that it names is at its healthy level.",)
     for cause in report.root_causes[: 1 if report.verdict == "cause" else 2]:
         steps += _steps_for(cause, report)
         contact = contact_of(cause.component, case)

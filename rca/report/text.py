@@ -44,21 +44,22 @@ def _parts(report: Report, case: Case | None) -> Iterable[RenderableType]:
         yield from _first_cause(report.root_causes[0], report, case)
     yield from _section("Do first", first_steps(report, case), bullet="> ")
     if report.verdict != "healthy":
-        yield from _roles(report)
+        yield from _roles(report) if report.verdict == "cause" else ()
         yield from _others(report)
         yield from _section("Possible causes other than a change", [_believed(event) for event in report.operational])
         yield from _suspects(report)
-    yield from _section("What is missing", report.missing, bullet="- ")
+    # The headline of an inconclusive answer says the first.
+    yield from _section("What is missing", report.missing[report.verdict == "inconclusive" :], bullet="- ")
     yield from _section("Warnings", report.warnings, bullet="! ")
     if report.timings:
         yield Text(f"\nanalysed in {sum(report.timings.values()):.2f} s", style="dim")
 
 
 def _headline(report: Report) -> Text:
-    text = Text.assemble((_LABELS[report.verdict], _STYLES[report.verdict]), "  ")
+    text = Text.assemble((_LABELS[report.verdict], _STYLES[report.verdict]))
     if report.verdict == "cause":
         first = report.root_causes[0]
-        text.append(_plain(first.component), style="bold")
+        text.append(f"  {_plain(first.component)}", style="bold")
         text.append(f"  ({certainty(first)})")
     text.append(f"\n{_plain(headline(report))}")
     return text

@@ -32,7 +32,7 @@ def headline(report: Report) -> str:
     if report.verdict == "inconclusive":
         names = listing([cause.component for cause in report.root_causes], 3)
         why = report.missing[0] if report.missing else "the evidence does not separate the candidates"
-        return f"No candidate is believed: {why}. Candidates: {names}."
+        return f"No cause is believed, for {why}. Candidates: {names}."
     return sentence(report.root_causes[0])
 
 

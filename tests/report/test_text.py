@@ -48,7 +48,7 @@ def test_no_line_is_wider_than_the_terminal(report: Report, case: Case, width: i
 def test_an_inconclusive_answer_does_not_sound_sure(report: Report) -> None:
     text = render_text(replace(report, verdict="inconclusive", culprit="none"))
     assert text.startswith("INCONCLUSIVE")
-    assert "No candidate is believed: cart sends no spans: its own time" in text.replace("\n", " ")
+    assert "No cause is believed, for cart sends no spans: its own time" in text.replace("\n", " ")
     assert "ROOT CAUSE" not in text
 
 
