@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from rca.extract.meaning import classify
 from rca.health import HealthProfile
+from rca.logs.messages import unwrap_batch
 from rca.logs.templates import TemplateMiner, template_keys
 from rca.sampling import align
 from rca.settings import Settings
 from rca.spans import LinkedSpans, link_spans
-from rca.telemetry import MetricFrame, Telemetry, Texts, texts
+from rca.telemetry import NO_PEER, MetricFrame, Telemetry, Texts, texts
 from rca.topology import Topology
 from rca.tracing import RequestTable, cut_requests
 from rca.types import Case, Incident, Window
@@ -92,7 +93,7 @@ class Context:
 
 
 def prepare(case: Case, settings: Settings) -> Context:
-    """The context of an analysis: metrics on one axis, observed topology, a health profile.
+    """The context of an analysis: metrics on one axis, clean log lines, observed topology, a health profile.
 
     Without a given profile the part of the telemetry before the window (or the incident's stated
     baseline) makes a small one.
@@ -101,7 +102,12 @@ def prepare(case: Case, settings: Settings) -> Context:
     from rca.topology_files import topology_from_spans
 
     linked = link_spans(case.telemetry.spans, case.telemetry.logs)
-    telemetry = replace(case.telemetry, metrics=align(case.telemetry.metrics), spans=linked.spans)
+    telemetry = replace(
+        case.telemetry,
+        metrics=align(case.telemetry.metrics),
+        logs=unwrap_batch(case.telemetry.logs),
+        spans=linked.spans,
+    )
     case = replace(case, telemetry=telemetry)
     onsets, ends = candidate_onsets(case, settings)
     topology = Topology.from_edges([]) if case.topology is None else case.topology
@@ -141,12 +147,10 @@ def _own_health(
 
 def _topology_from_metrics(metrics: MetricFrame) -> Topology:
     """Who calls whom by the metrics that clients take of calls: a series with a peer on the client's side."""
-    pairs = [
-        (metrics.components[c], metrics.components[p])
-        for m, c, p in {*zip(metrics.metric.tolist(), metrics.component.tolist(), metrics.peer.tolist(), strict=True)}
-        if p >= 0 and classify(metrics.metrics[m]).side == "client"
-    ]
-    return Topology.from_edges(sorted(set(pairs)))
+    clients = np.array([classify(metric).side == "client" for metric in metrics.metrics] or [False], bool)
+    rows = np.flatnonzero((metrics.peer != NO_PEER) & clients[metrics.metric])
+    pairs = np.unique(np.stack([metrics.component[rows], metrics.peer[rows]], axis=1), axis=0)
+    return Topology.from_edges(sorted({(metrics.components[c], metrics.components[p]) for c, p in pairs.tolist()}))
 
 
 def healthy_window(incident: Incident, earliest: int) -> Window:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -47,16 +47,29 @@ _RECORD_NAME = re.compile(
 _NO_RECORD = re.compile(r"0x|\d{4}-\d\d-\d\d|v?\d{4}\.")
 _ERROR_CODE = re.compile(r"[A-Z]{1,6}[-_]?\d{4,5}")
 _QUANTITY = re.compile(r"\d+[a-zA-Z]{0,3}")
-# What log lines and alerts say about the world outside: pattern, kind of event, belief.
+# What log lines and alerts say about the world outside, in small letters: words of which one must be
+# there (they cost far less to look for), pattern, kind of event, belief.
 _OUTSIDE = (
-    (r"certificate (has )?expired|x509.*expired|cert\w*[^.\n]{0,20} expir", "external.certificate_expired", 0.8),
-    (r"nxdomain|no such host|servfail|dns (resolution|lookup|timeout|fail)|name resolution", "external.dns", 0.5),
     (
+        ("cert", "x509"),
+        r"certificate (has )?expired|x509.*expired|cert\w*[^.\n]{0,20} expir",
+        "external.certificate_expired",
+        0.8,
+    ),
+    (
+        ("nxdomain", "no such host", "servfail", "dns", "name resolution"),
+        r"nxdomain|no such host|servfail|dns (resolution|lookup|timeout|fail)|name resolution",
+        "external.dns",
+        0.5,
+    ),
+    (
+        ("outage", "impaired", "unavailable", "degraded", "evacuat", "unreachable"),
         r"\b(region|zone|az|availability)\b[^.\n]{0,40}(outage|impaired|unavailable|degraded|evacuat|unreachable)",
         "external.region_impaired",
         0.7,
     ),
     (
+        ("third", "provider", "vendor", "partner", "carrier", "isp", "status page"),
         r"(third.?party|provider|vendor|partner|carrier|isp|status page)[^.\n]{0,60}"
         r"(outage|unavailable|\bdown\b|degraded|\b5\d\d\b|maintenance|incident|rate.?limit)"
         r"|(outage|incident)[^.\n]{0,40}(provider|vendor|third)",
@@ -64,13 +77,14 @@ _OUTSIDE = (
         0.7,
     ),
     (
+        ("preempt", "spot ", "node", "hardware", "i/o", "bad sector", "packet", "link", "clock", "ntp", "throttled"),
         r"preempt|spot (instance )?(terminat|interrupt)|node (not ?ready|drain|pressure)|hardware|i/o error|bad sector"
         r"|packet loss|link flap|clock skew|\bntp\b|throttled by host",
         "host.pressure",
         0.5,
     ),
 )
-_OUTSIDE_PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), kind, belief) for pattern, kind, belief in _OUTSIDE)
+_OUTSIDE_PATTERNS = tuple((words, re.compile(pattern), kind, belief) for words, pattern, kind, belief in _OUTSIDE)
 
 
 def find_operational(context: Context, first: str, onset: int) -> list[Event]:
@@ -232,19 +246,28 @@ def _said(context: Context) -> Iterator[str]:
 
 
 def _outside(context: Context, observed: Observed, onset: int) -> Iterator[Event]:
-    text = "\n".join(seen.text for seen in observed.seen)
-    for pattern, kind, belief in _OUTSIDE_PATTERNS:
-        match = pattern.search(text)
-        if match:
+    texts = {seen.text: seen.text.lower() for seen in observed.seen}
+    for words, pattern, kind, belief in _OUTSIDE_PATTERNS:
+        said = _first_said(pattern, {text: low for text, low in texts.items() if any(word in low for word in words)})
+        if said:
             yield _event(
                 context,
                 component=observed.first,
                 kind=kind,
-                name=match[0][:80],
+                name=said[:80],
                 start=onset,
                 belief=belief,
-                sentence=f"what was logged or alerted around {observed.first} says “{match[0][:80]}”",
+                sentence=f"what was logged or alerted around {observed.first} says “{said[:80]}”",
             )
+
+
+def _first_said(pattern: re.Pattern[str], texts: Mapping[str, str]) -> str:
+    """What the first text says that matches in small letters, as it is written; "" where none does."""
+    for text, low in texts.items():
+        match = pattern.search(low)
+        if match:
+            return text[match.start() : match.end()] if len(text) == len(low) else match[0]
+    return ""
 
 
 def _event(
