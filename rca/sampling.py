@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,9 +38,22 @@ def align(frame: MetricFrame) -> MetricFrame:
 
 def series_step(frame: MetricFrame) -> int:
     """Median distance in ns between successive samples of one series; 0 where no series has two."""
-    sampled = ~np.isnan(frame.values)
-    rows, columns = np.nonzero(sampled)
-    if not len(rows):
+    missing = np.isnan(frame.values)
+    partial = np.flatnonzero(missing.any(axis=1))
+    rows, columns = np.nonzero(~missing[partial])
+    between = np.diff(frame.times[columns])[np.diff(rows) == 0] if len(rows) else np.zeros(0, np.int64)
+    # Series without a gap have the distances of the axis; counted once, they need not be spread out.
+    regular = np.diff(frame.times)
+    weight = np.repeat([1, frame.values.shape[0] - len(partial)], [len(between), len(regular)])
+    return _weighted_median(np.concatenate([between, regular]), weight)
+
+
+def _weighted_median(values: npt.NDArray[np.int64], weight: npt.NDArray[np.int64]) -> int:
+    """The median of values that stand for ``weight`` equal ones each; 0 where there are none."""
+    order = np.argsort(values, kind="stable")
+    upto = np.cumsum(weight[order])
+    total = int(upto[-1]) if len(upto) else 0
+    if total == 0:
         return 0
-    distance: npt.NDArray[Any] = np.diff(frame.times[columns])[np.diff(rows) == 0]
-    return int(np.median(distance)) if distance.size else 0
+    middle = np.searchsorted(upto, [(total - 1) // 2, total // 2], side="right")
+    return int(np.mean(values[order][middle]))

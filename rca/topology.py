@@ -102,13 +102,27 @@ class Topology:
 
     def callees(self, component: str) -> tuple[str, ...]:
         """What a component depends on directly."""
-        code = self.index.get(component, -1)
-        return tuple(self.components[i] for i in self.callee[self.caller == code])
+        return self._neighbours(component, *self._by_caller)
 
     def callers(self, component: str) -> tuple[str, ...]:
         """What depends on a component directly."""
-        code = self.index.get(component, -1)
-        return tuple(self.components[i] for i in self.caller[self.callee == code])
+        return self._neighbours(component, *self._by_callee)
+
+    @cached_property
+    def _by_caller(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        return _grouped(self.caller, self.callee, len(self.components))
+
+    @cached_property
+    def _by_callee(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        return _grouped(self.callee, self.caller, len(self.components))
+
+    def _neighbours(
+        self, component: str, begins: npt.NDArray[np.int64], others: npt.NDArray[np.int32]
+    ) -> tuple[str, ...]:
+        code = self.index.get(component)
+        if code is None:
+            return ()
+        return tuple(self.components[i] for i in others[begins[code] : begins[code + 1]].tolist())
 
     def distances(self, sources: Iterable[str], *, towards: str = "callees") -> dict[str, int]:
         """Calls from the nearest source to each component that is reached, following the edges.
@@ -134,7 +148,7 @@ class Topology:
 
     def merge(self, other: Topology | None) -> Topology:
         """Both together; weights of shared edges add up, facts of ``self`` win."""
-        if other is None:
+        if other is None or not other.components:
             return self
         edges = [
             (top.components[a], top.components[b], float(w))
@@ -160,3 +174,11 @@ class Topology:
         for a, b, w in zip(self.caller, self.callee, self.weight, strict=True):
             graph.add_edge(self.components[a], self.components[b], weight=float(w))
         return graph
+
+
+def _grouped(
+    by: npt.NDArray[np.int32], what: npt.NDArray[np.int32], size: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Where the edges of each code begin, shape (size + 1,), and what is at their other ends, by code."""
+    order = np.argsort(by, kind="stable")
+    return np.searchsorted(by[order], np.arange(size + 1)), what[order]

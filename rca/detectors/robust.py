@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from rca.detectors.quantiles import sorted_quantiles
 from rca.errors import DetectorError
+from rca.series import SeriesNames
 from rca.telemetry import MetricFrame
 
 # IQR of a normal distribution in standard deviations.
@@ -32,13 +33,13 @@ class RobustDetector:
     """Healthy level, scale and limit of each (component, metric, peer).
 
     Attributes:
-        keys: (component, metric, peer or "") of each series.
+        series: what each of them is called.
         median, scale: float32, shape (series,); scale NaN where a series never had a sample.
         upper, lower: what two successive healthy samples reach upwards and downwards, in scales,
             at least 1; float32, shape (series,).
     """
 
-    keys: tuple[tuple[str, str, str], ...]
+    series: SeriesNames
     median: npt.NDArray[np.float32]
     scale: npt.NDArray[np.float32]
     upper: npt.NDArray[np.float32]
@@ -55,7 +56,7 @@ class RobustDetector:
         scale = np.where(scale > 0, scale, np.nan).astype(np.float32)
         z = _distance(history.values, median, scale)
         return cls(
-            keys=series_keys(history),
+            series=SeriesNames.of(history),
             median=median,
             scale=scale,
             upper=_limits(persistent(z), history.metric),
@@ -70,7 +71,7 @@ class RobustDetector:
         at = self.find(window)
         known = at >= 0
         at = np.where(known, at, 0)
-        if not len(self.keys):
+        if not len(self.series):
             return np.full(window.values.shape, np.nan, np.float32)
         z = _distance(window.values, self.median[at], self.scale[at])
         up = persistent(z) / self.upper[at][:, None]
@@ -86,17 +87,7 @@ class RobustDetector:
 
     def find(self, window: MetricFrame) -> npt.NDArray[np.int64]:
         """The row of each of the window's series, -1 where it was not in the history."""
-        position = {key: i for i, key in enumerate(self.keys)}
-        return np.array([position.get(key, -1) for key in series_keys(window)], np.int64)
-
-
-def series_keys(frame: MetricFrame) -> tuple[tuple[str, str, str], ...]:
-    """(component, metric, peer or "") of each series."""
-    names = (*frame.components, "")  # -1, no peer, is the last
-    return tuple(
-        (frame.components[c], frame.metrics[m], names[p])
-        for c, m, p in zip(frame.component.tolist(), frame.metric.tolist(), frame.peer.tolist(), strict=True)
-    )
+        return self.series.find(window)
 
 
 def persistent(z: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -62,8 +62,11 @@ def _gone(frame: MetricFrame) -> tuple[npt.NDArray[np.bool_], list[str]]:
     codes, begins = np.unique(frame.component[order], return_index=True)
     if not len(codes):
         return np.zeros((0, len(frame.times)), bool), []
-    known = np.maximum.reduceat((~np.isnan(frame.values[order])).astype(np.int8), begins, axis=0)
-    return known == 0, [frame.components[code] for code in codes]
+    names = [frame.components[code] for code in codes.tolist()]
+    missing = np.isnan(frame.values)
+    if not missing.any():
+        return np.zeros((len(codes), len(frame.times)), bool), names
+    return np.logical_and.reduceat(missing[order], begins, axis=0), names
 
 
 def _event(

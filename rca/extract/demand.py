@@ -50,11 +50,10 @@ def extract_demand(context: Context) -> list[Event]:
 def _demand_of_entries(context: Context, frame: MetricFrame) -> Array:
     """Rows of the metrics that count what components are asked that nobody known calls."""
     topology = context.topology
-    called = {topology.components[code] for code in np.unique(topology.callee)}
+    queue = np.array([topology.kinds.get(name) == "queue" for name in topology.components] or [False], bool)
     # Who takes messages from a queue is asked by those who put them there.
-    called |= {
-        name for name in topology.components if any(topology.kinds.get(c) == "queue" for c in topology.callees(name))
-    }
+    codes = np.unique(np.concatenate([topology.callee, topology.caller[queue[topology.callee]]]))
+    called = {topology.components[code] for code in codes.tolist()}
     demand = np.array([is_demand(metric) and classify(metric).scope == "component" for metric in frame.metrics], bool)
     entry = np.array([name in topology.index and name not in called for name in frame.components], bool)
     return np.flatnonzero((frame.peer < 0) & demand[frame.metric] & entry[frame.component])

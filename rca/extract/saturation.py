@@ -6,6 +6,7 @@ Two samples in a row count, so that a single spike raises nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from rca.detectors.quantiles import sorted_quantiles
 from rca.detectors.robust import RobustDetector
 from rca.extract.context import Context
 from rca.extract.meaning import SATURATIONS, classify, kind_of
-from rca.kinds import load_kinds
+from rca.kinds import Kind, load_kinds
 from rca.likelihood import saturate
 from rca.quantities import number, quantity
 from rca.telemetry import MetricFrame
@@ -66,10 +67,14 @@ def extract_saturation(context: Context, requests: RequestTable) -> list[Event]:
         usual=health.detector.median[at],
         on_path=on_path,
     )
-    return [_event(context, found, row) for row in np.flatnonzero(peaks.max(axis=1, initial=0.0) > 1.0).tolist()]
+    kinds = {code: load_kinds()[kind_of(frame.metrics[code], "up")] for code in np.unique(series.metric).tolist()}
+    return [
+        _event(context, found, row, kinds[int(series.metric[row])])
+        for row in np.flatnonzero(peaks.max(axis=1, initial=0.0) > 1.0).tolist()
+    ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Resources:
     """Resource series: ``excess`` (series, time) and ``peaks`` (series, candidates) in healthy limits.
 
@@ -83,6 +88,11 @@ class _Resources:
     blame: Array
     usual: Array
     on_path: Array
+
+    @cached_property
+    def over(self) -> Array:
+        """Whether each sample is beyond the healthy limit, shape (series, time)."""
+        return np.asarray(self.excess > 1.0)
 
 
 def _news(context: Context, frame: MetricFrame, excess: Array) -> Array:
@@ -100,14 +110,13 @@ def _news(context: Context, frame: MetricFrame, excess: Array) -> Array:
     return np.where(peaks < STILL_GROWS * usual, peaks - usual, peaks)
 
 
-def _event(context: Context, found: _Resources, row: int) -> Event:
+def _event(context: Context, found: _Resources, row: int, kind: Kind) -> Event:
     frame = found.series
     name, metric = frame.components[frame.component[row]], frame.metrics[frame.metric[row]]
-    kind = load_kinds()[kind_of(metric, "up")]
     candidate = int(np.argmax(found.peaks[row]))
     peak = float(found.peaks[row, candidate])
     blame = float(np.clip(found.blame[row] * kind.prior, 0.0, 1.0))
-    start, level = _begin(frame.values[row], found.excess[row], frame.times, context, candidate)
+    start, level = _begin(found, row, context, candidate)
     return Event(
         id=f"{kind.name}:{name}:{metric}",
         component=name,
@@ -178,17 +187,18 @@ def _usual_before(excess: Array, before: Array) -> Array:
     return usual
 
 
-def _begin(values: Array, excess: Array, times: Array, context: Context, candidate: int) -> tuple[int, float]:
+def _begin(found: _Resources, row: int, context: Context, candidate: int) -> tuple[int, float]:
     """When the run beyond the limit began, and its highest value."""
-    inside = (times > context.onsets[candidate]) & (times <= context.ends[candidate])
-    over = np.flatnonzero(inside & (np.nan_to_num(excess) > 1.0))
-    if not over.size:
+    values, over, times = found.series.values[row], found.over[row], found.series.times
+    a, b = np.searchsorted(times, [context.onsets[candidate], context.ends[candidate]], side="right")
+    inside = a + np.flatnonzero(over[a:b])
+    if not inside.size:
         return int(context.onsets[candidate]), float(np.nanmax(values)) if np.isfinite(values).any() else 0.0
-    first = int(over[0])
-    while first > 0 and np.nan_to_num(excess[first - 1]) > 1.0:
+    first = int(inside[0])
+    while first > 0 and over[first - 1]:
         first -= 1
     # Two samples in a row count: the run began with the one before.
-    return int(times[max(first - 1, 0)]), float(np.nanmax(values[over]))
+    return int(times[max(first - 1, 0)]), float(np.nanmax(values[inside]))
 
 
 def _touched(context: Context, requests: RequestTable) -> set[str] | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rca.detectors.robust import RobustDetector, persistent, series_keys
+from rca.detectors.robust import RobustDetector, persistent
+from rca.series import SeriesNames
 from rca.telemetry import MetricFrame
 
 
@@ -48,9 +49,9 @@ def test_a_series_at_zero_borrows_a_twentieth_of_what_its_metric_varies_by_elsew
 
 def test_a_series_between_two_components_is_not_that_of_the_component_itself() -> None:
     history = frame({("a", "latency", ""): [1.0, 1.0], ("a", "latency", "b"): [5.0, 5.0]})
-    assert sorted(series_keys(history)) == [("a", "latency", ""), ("a", "latency", "b")]
+    assert sorted(SeriesNames.of(history).keys) == [("a", "latency", ""), ("a", "latency", "b")]
     fitted = RobustDetector.fit(history)
     assert fitted.find(frame({("a", "latency", "b"): [5.0], ("b", "latency", ""): [1.0]})).tolist() == [
-        fitted.keys.index(("a", "latency", "b")),
+        fitted.series.keys.index(("a", "latency", "b")),
         -1,
     ]
