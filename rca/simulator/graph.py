@@ -89,7 +89,7 @@ def _services(rng: np.random.Generator, instances: int, depth: int) -> list[Bloc
     plain = [str(name) for name in rng.permutation(np.array(vocabulary.SERVICES))]
     mixed = (
         f"{domain}-{name}{suffix}"
-        for suffix in ("", *(f"-{number}" for number in range(2, 12)))
+        for suffix in ("", *map(str, range(2, 12)))  # a hyphen and a number are a replica
         for name in vocabulary.SERVICES
         for domain in vocabulary.DOMAINS
     )
