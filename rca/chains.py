@@ -86,12 +86,12 @@ def _leading_to(graph: CausalityGraph, targets: npt.NDArray[np.int64]) -> npt.ND
 
 
 def _cheapest(graph: CausalityGraph, sources: list[int], targets: npt.NDArray[np.int64]) -> list[int]:
-    """The path of the largest product of weights from any source to any target; [] where there is none."""
+    """The path of few and strong steps from any source to any target; [] where there is none."""
     if not len(targets) or not sources or not len(graph.cause):
         return []
-    # One weak step costs as much as a strong step and a bit: -log(weight) plus one per step.
+    # A weak step costs more than two strong ones: a detour over calls is likelier than a shared host.
     cost = sparse.csr_array(
-        (1.0 - np.log(graph.weight), (graph.cause, graph.effect)), shape=(len(graph.events), len(graph.events))
+        (1.0 - 3.0 * np.log(graph.weight), (graph.cause, graph.effect)), shape=(len(graph.events), len(graph.events))
     )
     distance, before, _ = csgraph.dijkstra(
         cost, indices=sources, return_predecessors=True, min_only=True, directed=True

@@ -129,7 +129,7 @@ def _event(context: Context, found: _Resources, row: int, kind: Kind) -> Event:
         evidence=Evidence(
             sentence=f"{metric} of {name} rose to {quantity(metric, level)} (usually "
             f"{quantity(metric, float(found.usual[row]))}), {number(round(peak, 1))} times its largest rise in health"
-            + ("" if found.on_path[row] else "; no request passes through it"),
+            + ("" if found.on_path[row] else "; it reports no requests of its own"),
             group="saturation",
             blame=blame,
             weak=kind.explainable,

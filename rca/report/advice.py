@@ -13,7 +13,7 @@ _OWNERS = ("owner", "team", "service.owner", "on_call")
 _RUNBOOKS = ("runbook", "runbook_url")
 _MOST_STEPS = 4
 # Operational causes and changes that are believed this much are worth a step of their own.
-_BELIEVED, _SUSPICIOUS = 0.7, 0.2
+_BELIEVED, _SUSPICIOUS = 0.7, 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

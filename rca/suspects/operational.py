@@ -32,6 +32,8 @@ EARLIER, SAME_TIME, STORE = 0.9, 0.5, 0.3
 # A host on which neither the failing component nor a callee of it runs, or of whose resource the failing
 # component itself uses more.
 ELSEWHERE = 0.1
+# Memory and disks hurt nobody before they are this full.
+NEARLY_FULL = 0.85
 # A resource that was all but unused before belongs to somebody who just arrived.
 UNUSED = 0.02
 # Failures that must carry one and the same record, and their share of all.
@@ -162,6 +164,8 @@ def _resources(context: Context, abnormal: AbnormalSeries, observed: Observed, o
         belief = STORE if not host else EARLIER if abnormal.onset[i] < onset or arrived else SAME_TIME
         if abnormal.onset[i] + abnormal.step >= own_use.get(meaning.family, np.inf):
             belief = min(belief, ELSEWHERE)
+        if meaning.family in ("memory", "disk") and _share(metric, float(abnormal.level[i])) < NEARLY_FULL:
+            belief = min(belief, ELSEWHERE)
         if beneath and component in context.topology.hosts.values() and component not in beneath:
             belief = min(belief, ELSEWHERE)
         when = clock(int(abnormal.onset[i]))
@@ -177,6 +181,13 @@ def _resources(context: Context, abnormal: AbnormalSeries, observed: Observed, o
                 f"(healthy: {quantity(metric, float(abnormal.healthy[i]))}); {observed.first} failed at {clock(onset)}"
             ),
         )
+
+
+def _share(metric: str, level: float) -> float:
+    """How full a resource is, in [0, 1]; 1 where its metric does not say it."""
+    if "ratio" in metric:
+        return level
+    return level / 100 if "percent" in metric else 1.0
 
 
 def _beneath(context: Context, component: str) -> frozenset[str]:

@@ -18,11 +18,12 @@ _PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+(?:\.\d+)?")
 _NOT_PLAIN = re.compile(r"[^a-z0-9]")
 # Marks an identifier of several words, kept whole beside its words.
 COMPOUND = "="
-# Keywords of common languages, articles, and status codes: every service answers with the latter.
+# Keywords of common languages, articles, levels of logs, and status codes: every service answers with the latter.
 _STOP_WORDS = """
     a an the of to in on for and or is be as at by with from not no it this that if else return func function def
     class import const let var new err error errors nil null none true false string int bool void self ctx context
     public private static async await export type struct interface case switch break continue go package main
+    info warn warning
     200 201 204 301 302 304 400 401 403 404 408 409 429 500 502 503 504"""
 _STOP = frozenset(_STOP_WORDS.split())
 _SUFFIXES = ("ations", "ation", "ings", "ing", "ers", "er", "ies", "es", "ed", "s")

@@ -168,7 +168,7 @@ def test_a_resource_of_a_component_that_no_request_touches_counts_half(shop) -> 
     untouched = context.requests.take(context.requests.component != context.requests.components.index("cart"))
     (event,) = extract_saturation(context, untouched)
     (whole,) = extract_saturation(context, context.requests)
-    assert event.evidence.sentence.endswith("; no request passes through it")
+    assert event.evidence.sentence.endswith("; it reports no requests of its own")
     assert event.evidence.blame < whole.evidence.blame
 
 

@@ -56,6 +56,15 @@ def test_a_host_on_which_neither_the_component_nor_a_callee_runs_is_hardly_a_cau
         assert causes(replace(full, hosts=hosts))["saturation.cpu"].severity == belief
 
 
+@pytest.mark.parametrize(
+    ("metric", "belief"), [("node_memory_utilization_ratio", 0.1), ("node_cpu_utilization_ratio", 0.9)]
+)
+def test_memory_that_is_not_nearly_full_hurts_nobody(shop: Any, ingredients: Build, metric: str, belief: float) -> None:
+    host = {("node-7", metric): ingredients["jump"](0.3, 2, at=43)}
+    (event,) = find_operational(replace(shop, series={**shop.series, **host}).context(), "cart", ONSET)
+    assert event.severity == belief
+
+
 def test_a_host_that_fills_up_later_is_no_cause(shop: Any, ingredients: Build) -> None:
     host = {("node-7", "node_cpu_utilization_ratio"): ingredients["jump"](0.3, 3, at=48)}
     assert causes(replace(shop, series={**shop.series, **host})) == {}
