@@ -27,14 +27,25 @@ def sorted_quantiles(values: npt.NDArray[Any], quantiles: Sequence[float]) -> np
     if length == 0 or series == 0:
         return out
     ordered = np.sort(values, axis=1)
-    count = length - np.isnan(ordered).sum(axis=1)
-    rows = np.arange(series)
-    last = np.maximum(count - 1, 0)
+    _pick(out, slice(None), ordered, quantiles)  # as if no sample were missing
+    partial = np.flatnonzero(np.isnan(ordered[:, -1]))
+    count = length - np.count_nonzero(np.isnan(ordered[partial]), axis=1)
+    for known in np.unique(count[count > 0]).tolist():
+        rows = partial[count == known]
+        _pick(out, rows, ordered[rows, :known], quantiles)
+    return out
+
+
+def _pick(
+    out: npt.NDArray[np.float32],
+    rows: npt.NDArray[Any] | slice,
+    ordered: npt.NDArray[Any],
+    quantiles: Sequence[float],
+) -> None:
+    """Put the quantiles of sorted rows without NaN into columns of ``out``."""
+    last = ordered.shape[1] - 1
     for i, q in enumerate(quantiles):
         place = q * last
-        low = place.astype(np.int64)
-        high = np.minimum(low + 1, last)
-        part = (place - low).astype(np.float32)
-        lower, upper = ordered[rows, low], ordered[rows, high]
-        out[i] = lower + part * (upper - lower)
-    return out
+        low = int(place)
+        lower, upper = ordered[:, low], ordered[:, min(low + 1, last)]
+        out[i, rows] = lower + np.float32(place - low) * (upper - lower)

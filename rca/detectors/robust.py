@@ -5,6 +5,7 @@ The default, and what answers where another detector cannot.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -24,6 +25,8 @@ LEVEL_FLOOR, PEER_FLOOR = 0.1, 0.05
 # What healthy samples reach: the 99.5th percentile over all components, the 98th of its own.
 POOLED_QUANTILE, OWN_QUANTILE = 0.995, 0.98
 FEWEST_POOLED = 100
+# Series looked at in one go: what fits into a processor's own cache.
+BLOCK = 1024
 # Scales from the level, where more would overflow what is reckoned further with.
 FARTHEST = 1e30
 
@@ -54,13 +57,13 @@ class RobustDetector:
         scale = np.maximum((high - low) / IQR_TO_SD, LEVEL_FLOOR * np.abs(median))
         scale = np.maximum(scale, PEER_FLOOR * _median_by_metric(scale, history))
         scale = np.where(scale > 0, scale, np.nan).astype(np.float32)
-        z = _distance(history.values, median, scale)
+        lowest, highest = _neighbours(history.values, median, scale)
         return cls(
             series=SeriesNames.of(history),
             median=median,
             scale=scale,
-            upper=_limits(persistent(z), history.metric),
-            lower=_limits(persistent(-z), history.metric),
+            upper=_limits(lowest, history.metric),
+            lower=_limits(np.negative(highest, out=highest), history.metric),
         )
 
     def deviations(self, window: MetricFrame) -> npt.NDArray[Any]:
@@ -68,41 +71,73 @@ class RobustDetector:
 
         A sample counts as far as the one before it agrees; NaN where unknown.
         """
-        at = self.find(window)
-        known = at >= 0
-        at = np.where(known, at, 0)
-        if not len(self.series):
-            return np.full(window.values.shape, np.nan, np.float32)
-        z = _distance(window.values, self.median[at], self.scale[at])
-        up = persistent(z) / self.upper[at][:, None]
-        down = persistent(-z) / self.lower[at][:, None]
-        signed = np.where(up >= down, up, -down)
-        return np.where(known[:, None], signed, np.nan).astype(np.float32)
+        signed = np.empty(window.values.shape, np.float32)
+        for rows, size, upwards in self._deviate(window):
+            np.multiply(size, 2 * upwards.astype(np.float32) - 1, out=signed[rows])
+        return signed
 
     def score(self, window: MetricFrame) -> npt.NDArray[np.float32]:
         """x / (1 + x) of the deviation in healthy limits; see ``Detector``."""
-        size = np.nan_to_num(np.abs(self.deviations(window)), nan=0.0)
-        scores: npt.NDArray[np.float32] = (size / (1.0 + size)).astype(np.float32)
+        scores = np.empty(window.values.shape, np.float32)
+        for rows, size, _ in self._deviate(window):
+            np.abs(size, out=size)
+            size[np.isnan(size)] = 0.0
+            np.divide(size, 1.0 + size, out=scores[rows])
         return scores
+
+    def _deviate(self, window: MetricFrame) -> Iterator[tuple[slice, npt.NDArray[np.float32], npt.NDArray[np.bool_]]]:
+        """Blocks of series, by how much they deviate (the next block overwrites it), and whether upwards."""
+        at = self.find(window)
+        # Row -1, the last, stands for what is not known.
+        columns = (self.median, self.scale, self.upper, self.lower)
+        median, scale, upper, lower = (np.append(column, np.float32(np.nan)) for column in columns)
+        low, high = (np.empty((BLOCK, window.values.shape[1]), np.float32) for _ in range(2))
+        for rows in _blocks(len(at)):
+            own = at[rows]
+            up, down = low[: len(own)], high[: len(own)]
+            _compare_neighbours(window.values[rows], median[own], scale[own], up, down)
+            up /= upper[own][:, None]
+            down /= -lower[own][:, None]
+            upwards = up >= down
+            yield rows, np.maximum(up, down, out=up), upwards
 
     def find(self, window: MetricFrame) -> npt.NDArray[np.int64]:
         """The row of each of the window's series, -1 where it was not in the history."""
         return self.series.find(window)
 
 
-def persistent(z: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The smaller of each sample and the one before it; NaN where either is missing."""
-    out = np.full_like(z, np.nan)
-    if z.shape[1] > 1:
-        out[:, 1:] = np.minimum(z[:, 1:], z[:, :-1])
-    return out
+def _blocks(series: int) -> Iterator[slice]:
+    for start in range(0, series, BLOCK):
+        yield slice(start, start + BLOCK)
 
 
-def _distance(values: npt.NDArray[Any], median: npt.NDArray[Any], scale: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Signed distance of each sample from its level in scales, finite or NaN."""
+def _neighbours(
+    values: npt.NDArray[Any], median: npt.NDArray[Any], scale: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """The lower and the higher of each sample and the one before it, in scales from the level: (series, time)."""
+    low, high = np.empty(values.shape, np.float32), np.empty(values.shape, np.float32)
+    for rows in _blocks(values.shape[0]):
+        _compare_neighbours(values[rows], median[rows], scale[rows], low[rows], high[rows])
+    return low, high
+
+
+def _compare_neighbours(
+    values: npt.NDArray[Any],
+    median: npt.NDArray[Any],
+    scale: npt.NDArray[Any],
+    low: npt.NDArray[np.float32],
+    high: npt.NDArray[np.float32],
+) -> None:
+    """Fills ``low`` and ``high`` of a block: finite, NaN where a sample, the one before it or the scale is missing."""
     with np.errstate(over="ignore"):
-        z: npt.NDArray[Any] = (values - median[:, None]) / scale[:, None]
-    return np.clip(z, -FARTHEST, FARTHEST, out=z)
+        z = values - median[:, None]
+        z /= scale[:, None]
+    np.clip(z, -FARTHEST, FARTHEST, out=z)
+    # One row after the other, as if they were one: only the first column is compared with a stranger.
+    flat = z.reshape(-1)
+    for take, out in ((np.minimum, low), (np.maximum, high)):
+        take(flat[1:], flat[:-1], out=out.reshape(-1)[1:])
+        out[:, :1] = np.nan
 
 
 def _median_by_metric(scale: npt.NDArray[Any], frame: MetricFrame) -> npt.NDArray[Any]:
@@ -115,14 +150,33 @@ def _median_by_metric(scale: npt.NDArray[Any], frame: MetricFrame) -> npt.NDArra
     return out
 
 
-def _limits(z: npt.NDArray[Any], metric: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    own = np.nan_to_num(sorted_quantiles(z, (OWN_QUANTILE,))[0], nan=0.0)
-    pooled = np.ones(len(metric), np.float32)
-    for code in np.unique(metric):
-        rows = metric == code
-        values = z[rows]
-        finite = values[np.isfinite(values)]
-        if finite.size >= FEWEST_POOLED:
-            pooled[rows] = max(1.0, float(np.quantile(finite, POOLED_QUANTILE)))
-    limits: npt.NDArray[np.float32] = np.maximum(np.maximum(own, pooled), 1.0).astype(np.float32)
+def _limits(z: npt.NDArray[np.float32], metric: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """What the samples of each series reach, own or pooled over its metric, at least 1: shape (series,)."""
+    flat, length = z.reshape(-1), max(z.shape[1], 1)
+    place = np.flatnonzero(flat > 1.0)
+    row, values = place // length, flat[place]
+    missing = np.bincount(np.flatnonzero(np.isnan(flat)) // length, minlength=len(metric))
+    count = np.bincount(metric, z.shape[1] - missing).astype(np.int64)
+    order = np.argsort(metric[row], kind="stable")
+    codes, begins = np.unique(metric[row[order]], return_index=True)
+    pooled = np.ones(len(count), np.float32)
+    for code, above in zip(codes.tolist(), np.split(values[order], begins[1:]), strict=False):
+        pooled[code] = _top_quantile(above, int(count[code]), POOLED_QUANTILE)
+    limits: npt.NDArray[np.float32] = pooled[metric]
+    # Only series that pass what all reach can reach more themselves.
+    rows = np.flatnonzero(np.bincount(row[values > limits[row]], minlength=len(metric)))
+    limits[rows] = np.fmax(limits[rows], sorted_quantiles(z[rows], (OWN_QUANTILE,))[0])
     return limits
+
+
+def _top_quantile(above: npt.NDArray[np.float32], count: int, quantile: float) -> float:
+    """The quantile of ``count`` samples of which those above 1 are given, at least 1; 1 for few samples."""
+    place = quantile * (count - 1)
+    first = count - len(above)  # the place of the lowest that is above 1
+    low = int(place)
+    if count < FEWEST_POOLED or low + 1 < first:
+        return 1.0
+    pair = [max(low - first, 0), min(low + 1 - first, len(above) - 1)]
+    found = np.partition(above, pair)[pair].astype(float)
+    lower, upper = float(found[0]) if low >= first else 1.0, float(found[1])
+    return max(1.0, lower + (place - low) * (upper - lower))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rca.detectors.robust import RobustDetector, persistent
+from rca.detectors.robust import RobustDetector
 from rca.series import SeriesNames
 from rca.telemetry import MetricFrame
 
@@ -22,8 +22,10 @@ def frame(rows: dict[tuple[str, str, str], list[float]]) -> MetricFrame:
 
 
 def test_two_samples_in_a_row_count_and_one_does_not() -> None:
-    z = np.array([[0.0, 9.0, 0.0, 9.0, 8.0, np.nan, 9.0]])
-    np.testing.assert_array_equal(persistent(z), [[np.nan, 0, 0, 0, 8, np.nan, np.nan]])
+    fitted = RobustDetector.fit(frame({("a", "cpu", ""): [10.0] * 9}))
+    window = frame({("a", "cpu", ""): [10.0, 19.0, 10.0, 19.0, 18.0, np.nan, 19.0, 1.0, 2.0]})
+    expected = [[np.nan, 0, 0, 0, 8, np.nan, np.nan, -9, -8]]
+    np.testing.assert_allclose(fitted.deviations(window), expected, atol=1e-5)
 
 
 def test_level_and_scale_are_median_and_quartile_range() -> None:
