@@ -74,7 +74,7 @@ class Shown:
         window = context.case.incident.window
         return cls(
             alerts=dict(gathered),
-            components=context.components,
+            components=context.members,
             topology=context.topology,
             history=history,
             start=window.start,

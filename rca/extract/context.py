@@ -53,9 +53,13 @@ class Context:
 
     @cached_property
     def components(self) -> tuple[str, ...]:
-        """Every component that telemetry, topology or health knows, sorted."""
-        services = self.topology.replica_of.values()
-        return tuple(sorted({*self.case.telemetry.components, *self.topology.components, *services}))
+        """Every component that telemetry or topology knows, and the services of replicas, sorted."""
+        return tuple(sorted({*self.members, *self.topology.replica_of.values()}))
+
+    @cached_property
+    def members(self) -> tuple[str, ...]:
+        """Components that may show something themselves: without services that are only known by replicas, sorted."""
+        return tuple(sorted({*self.case.telemetry.components, *self.topology.components}))
 
     @cached_property
     def templates(self) -> tuple[str, ...]:

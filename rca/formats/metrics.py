@@ -256,9 +256,11 @@ def _to_float32(values: npt.NDArray[Any], where: str) -> Floats:
     if values.dtype == np.float32:
         return values
     wide = values.astype(np.float64)
-    if bool((np.abs(wide[np.isfinite(wide)]) > np.finfo(np.float32).max).any()):
+    with np.errstate(over="ignore"):
+        narrow = wide.astype(np.float32)
+    if bool((np.isinf(narrow) & np.isfinite(wide)).any()):
         raise TelemetryError("a value is beyond 3.4e38", where=where, remedy="Send it in a larger unit")
-    return wide.astype(np.float32)
+    return narrow
 
 
 def join_names(*columns: tuple[tuple[str, ...], Codes]) -> tuple[tuple[str, ...], list[Codes]]:

@@ -17,6 +17,8 @@ Array = npt.NDArray[Any]
 # Rules over calls add nothing here: what a callee explains follows from the calls themselves, and
 # what a caller sends explains demand only, which has its own evidence.
 OVER_CALLS = ("self", "dependency", "caller")
+# What a starved component shows; that its host is busy is no reason for errors.
+STARVED = ("self_time.up", "latency.up", "gc.overhead")
 ON_THE_WAY = ("network.slow", "calls.failing")
 # Evidence of this many powers of ten (or times the healthy limit) is believed by half.
 SURE = 3.0
@@ -87,9 +89,10 @@ def explain_rows(
         of_host = np.array([topology.kinds.get(name) == "host" for name in names], bool)
         rows_by.append(row)
         sources.append(source)
-        by_host = np.where(of_host[source], sure[graph.cause[used]], 0.0)
+        starved = np.array([event.kind in STARVED for event in graph.events], bool)[graph.effect[used]]
+        by_host = np.where(of_host[source] & starved, sure[graph.cause[used]], 0.0)
         part.append(np.maximum(_share(raw[source], raw[of_row[row]]), by_host))
-        moved.append(of_host[source])
+        moved.append(of_host[source] & starved)
     return _best(len(rows), rows_by, sources, part, moved)
 
 
