@@ -129,18 +129,19 @@ class Topology:
 
         ``towards`` "callees" follows dependencies, "callers" goes against them.
         """
-        matrix = self.adjacency()
-        matrix = matrix if towards == "callees" else sparse.csr_array(matrix.T)
-        frontier = {self.index[source] for source in sources if source in self.index}
-        found = dict.fromkeys(sorted(frontier), 0)
+        begins, others = self._by_caller if towards == "callees" else self._by_callee
+        frontier = np.array(sorted({self.index[source] for source in sources if source in self.index}), np.int64)
+        distance = np.full(len(self.components), -1, np.int64)
+        found: dict[str, int] = {}
         depth = 0
-        while frontier:
+        while frontier.size:
+            distance[frontier] = depth
+            found.update(dict.fromkeys([self.components[i] for i in frontier.tolist()], depth))
+            edges = [others[a:b] for a, b in zip(begins[frontier], begins[frontier + 1], strict=True)]
+            reached = np.unique(np.concatenate(edges)).astype(np.int64)
+            frontier = reached[distance[reached] < 0]
             depth += 1
-            rows = sorted(frontier)
-            reached = {int(i) for row in rows for i in matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]]}
-            frontier = {i for i in reached if i not in found}
-            found.update(dict.fromkeys(sorted(frontier), depth))
-        return {self.components[i]: distance for i, distance in found.items()}
+        return found
 
     def service(self, component: str) -> str:
         """The service that a component is a replica of; itself where it is none."""

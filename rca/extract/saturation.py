@@ -6,7 +6,6 @@ Two samples in a row count, so that a single spike raises nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,46 +60,45 @@ def extract_saturation(context: Context, requests: RequestTable) -> list[Event]:
     at = health.detector.find(series)
     found = _Resources(
         series=series,
-        excess=excess,
         peaks=peaks,
         blame=saturate(beyond, SCALE).mean(axis=1),
         usual=health.detector.median[at],
         on_path=on_path,
     )
     kinds = {code: load_kinds()[kind_of(frame.metrics[code], "up")] for code in np.unique(series.metric).tolist()}
+    chosen = np.flatnonzero(peaks.max(axis=1, initial=0.0) > 1.0)
+    candidate = peaks[chosen].argmax(axis=1)
+    window = context.onsets[candidate], context.ends[candidate]
+    starts, levels = _begin(series.select(chosen), excess[chosen], window)
+    columns = (array.tolist() for array in (chosen, candidate, starts, window[1], levels))
     return [
-        _event(context, found, row, kinds[int(series.metric[row])])
-        for row in np.flatnonzero(peaks.max(axis=1, initial=0.0) > 1.0).tolist()
+        _event(found, row, which, kinds[int(series.metric[row])], (start, end, level))
+        for row, which, start, end, level in zip(*columns, strict=True)
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Resources:
-    """Resource series: ``excess`` (series, time) and ``peaks`` (series, candidates) in healthy limits.
+    """Resource series: ``peaks`` (series, candidates) in healthy limits.
 
     ``blame``, ``usual`` (the healthy median) and ``on_path`` (whether requests touch the component)
     have shape (series,).
     """
 
     series: MetricFrame
-    excess: Array
     peaks: Array
     blame: Array
     usual: Array
     on_path: Array
 
-    @cached_property
-    def over(self) -> Array:
-        """Whether each sample is beyond the healthy limit, shape (series, time)."""
-        return np.asarray(self.excess > 1.0)
-
 
 def _news(context: Context, frame: MetricFrame, excess: Array) -> Array:
     """The peak of each series per candidate onset, less what it reached before: shape (series, candidates)."""
     step = frame.step
+    known = np.nan_to_num(excess, nan=0.0)
     peaks = np.stack(
         [
-            _peak(excess, (frame.times > a + step // 3) & (frame.times <= b + step // 2))
+            _peak(known, (frame.times > a + step // 3) & (frame.times <= b + step // 2))
             for a, b in zip(context.onsets, context.ends, strict=True)
         ],
         axis=1,
@@ -110,20 +108,20 @@ def _news(context: Context, frame: MetricFrame, excess: Array) -> Array:
     return np.where(peaks < STILL_GROWS * usual, peaks - usual, peaks)
 
 
-def _event(context: Context, found: _Resources, row: int, kind: Kind) -> Event:
+def _event(found: _Resources, row: int, candidate: int, kind: Kind, shown: tuple[int, int, float]) -> Event:
+    """``shown``: when the resource passed its limit, until when it was looked at (ns), and its highest value."""
     frame = found.series
     name, metric = frame.components[frame.component[row]], frame.metrics[frame.metric[row]]
-    candidate = int(np.argmax(found.peaks[row]))
+    start, end, level = shown
     peak = float(found.peaks[row, candidate])
-    blame = float(np.clip(found.blame[row] * kind.prior, 0.0, 1.0))
-    start, level = _begin(found, row, context, candidate)
+    blame = min(max(float(found.blame[row]) * kind.prior, 0.0), 1.0)
     return Event(
         id=f"{kind.name}:{name}:{metric}",
         component=name,
         kind=kind.name,
         name=metric,
         start=start,
-        end=int(context.ends[candidate]),
+        end=end,
         severity=blame,
         direction="up",
         evidence=Evidence(
@@ -163,7 +161,9 @@ def demand_factor(frame: MetricFrame, detector: RobustDetector) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = frame.values[rows] / usual[:, None]
     ratio = np.where(np.isfinite(ratio) & (ratio > 1.0), ratio, 1.0).astype(np.float32)
-    np.maximum.at(factor, frame.component[rows], ratio)
+    order = np.argsort(frame.component[rows], kind="stable")
+    components, begins = np.unique(frame.component[rows][order], return_index=True)
+    factor[components] = np.maximum.reduceat(ratio[order], begins, axis=0)
     return factor
 
 
@@ -174,8 +174,8 @@ def per_demand(part: MetricFrame, factor: Array) -> MetricFrame:
     return replace(part, values=(part.values / share).astype(np.float32))
 
 
-def _peak(excess: Array, inside: Array) -> Array:
-    peak: Array = np.nan_to_num(excess[:, inside], nan=0.0).max(axis=1, initial=0.0)
+def _peak(known: Array, inside: Array) -> Array:
+    peak: Array = known[:, inside].max(axis=1, initial=0.0)
     return peak
 
 
@@ -187,18 +187,26 @@ def _usual_before(excess: Array, before: Array) -> Array:
     return usual
 
 
-def _begin(found: _Resources, row: int, context: Context, candidate: int) -> tuple[int, float]:
-    """When the run beyond the limit began, and its highest value."""
-    values, over, times = found.series.values[row], found.over[row], found.series.times
-    a, b = np.searchsorted(times, [context.onsets[candidate], context.ends[candidate]], side="right")
-    inside = a + np.flatnonzero(over[a:b])
-    if not inside.size:
-        return int(context.onsets[candidate]), float(np.nanmax(values)) if np.isfinite(values).any() else 0.0
-    first = int(inside[0])
-    while first > 0 and over[first - 1]:
-        first -= 1
+def _begin(
+    series: MetricFrame, excess: Array, window: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+) -> tuple[npt.NDArray[np.int64], Array]:
+    """When the run beyond the limit began, ns, and its highest value: shape (series,) each.
+
+    ``window`` holds where the evidence of each series begins and ends, ns; without a sample beyond the
+    limit in it, it is its begin and the highest value at all.
+    """
+    columns = np.arange(len(series.times))
+    begins, ends = (np.searchsorted(series.times, edge, side="right")[:, None] for edge in window)
+    over: Array = excess > 1.0
+    inside: Array = over & (columns >= begins) & (columns < ends)
+    some: Array = inside.any(axis=1)
+    first = inside.argmax(axis=1)
+    quiet = np.maximum.accumulate(np.where(over, -1, columns), axis=1)  # the last sample within the limit
     # Two samples in a row count: the run began with the one before.
-    return int(times[max(first - 1, 0)]), float(np.nanmax(values[inside]))
+    start = series.times[np.maximum(quiet[np.arange(len(first)), first], 0)]
+    shown = np.where(inside | ~some[:, None], series.values, np.nan)
+    highest = np.fmax.reduce(shown, axis=1, initial=-np.inf)
+    return np.where(some, start, window[0]), np.where(np.isfinite(highest), highest, 0.0)
 
 
 def _touched(context: Context, requests: RequestTable) -> set[str] | None:
