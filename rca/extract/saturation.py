@@ -196,10 +196,10 @@ def _begin(
     limit in it, it is its begin and the highest value at all.
     """
     columns = np.arange(len(series.times))
-    begins, ends = (np.searchsorted(series.times, edge, side="right")[:, None] for edge in window)
+    begins, ends = (np.searchsorted(series.times, edge, side="right").reshape(-1, 1) for edge in window)
     over: Array = excess > 1.0
-    inside: Array = over & (columns >= begins) & (columns < ends)
-    some: Array = inside.any(axis=1)
+    inside = np.logical_and(over, np.logical_and(columns >= begins, columns < ends))
+    some = np.logical_or.reduce(inside, axis=1)
     first = inside.argmax(axis=1)
     quiet = np.maximum.accumulate(np.where(over, -1, columns), axis=1)  # the last sample within the limit
     # Two samples in a row count: the run began with the one before.
