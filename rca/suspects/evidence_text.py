@@ -27,9 +27,6 @@ QUOTED_WEIGHT = 1.3
 MOST_LINES, MOST_SPANS = 200_000, 20_000
 
 _ROLES = tokens("worker cache queue gateway proxy store broker scheduler index pool")
-_VARIABLE = re.compile(r"\b[0-9a-f]*\d[0-9a-f.\-]*\b", re.IGNORECASE)
-_DIGIT = re.compile(r"\d")
-_BLIND = bytes.maketrans(b"0123456789", b"0000000000")
 _QUOTED = re.compile(r"[\"'`\[]([\w.\-]{3,})[\"'`\]]")
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?")
 _ATTRIBUTE = re.compile(r"(?:^|\s)([A-Za-z_][\w.]*)=")
@@ -208,13 +205,14 @@ def _is_new(template: Template, span: int, before: int) -> bool:
 
 
 def _templates(context: Context, since: int) -> Iterator[Template]:
-    """Lines grouped by component, level and wording without what varies, in order of first appearance."""
+    """Lines grouped by component, level and template, in order of first appearance."""
     logs = context.case.telemetry.logs
-    logs = logs.take(np.argsort(logs.times, kind="stable")[-MOST_LINES:])
+    chosen = np.argsort(logs.times, kind="stable")[-MOST_LINES:]
+    logs, codes = logs.take(chosen), context.template_of[chosen].tolist()
     messages, times = logs.message.tolist(), logs.times
     begin = int(np.searchsorted(times, since))
-    grouped: dict[tuple[int, int, str], list[int]] = defaultdict(list)
-    for row, key in enumerate(zip(logs.component.tolist(), logs.level.tolist(), _wordings(messages), strict=True)):
+    grouped: dict[tuple[int, int, int], list[int]] = defaultdict(list)
+    for row, key in enumerate(zip(logs.component.tolist(), logs.level.tolist(), codes, strict=True)):
         grouped[key].append(row)
     for (component, level, _), members in grouped.items():
         late = members[bisect_left(members, begin) :]
@@ -228,19 +226,6 @@ def _templates(context: Context, since: int) -> Iterator[Template]:
             before=len(members) - len(late),
             after=len(late),
         )
-
-
-def _wordings(messages: list[str]) -> Iterator[str]:
-    """Each message without what varies; messages that differ in digits alone are looked at once."""
-    known: dict[bytes, str] = {}
-    for message in messages:
-        shape = message.encode("utf-8", "surrogatepass").translate(_BLIND)
-        wording = known.get(shape)
-        if wording is None:
-            wording = _VARIABLE.sub("<N>", message)
-            if not _DIGIT.search(wording):  # digits that stay are part of the wording
-                known[shape] = wording
-        yield wording
 
 
 def _distinct_spans(context: Context, since: int) -> list[tuple[int, bool]]:
