@@ -17,6 +17,7 @@ from scipy.sparse import csgraph
 
 from rca.causality.graph import CausalityGraph
 from rca.errors import InputError, SettingsError
+from rca.ranking.sweep import visits
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -48,7 +49,9 @@ def groot_rank(
         variant: where 1 for events without a cause against 0.5 for the others is put: into the
             "personalisation" (restarts and dead ends) or into the "dangling" vector (dead ends).
         tolerance: L1 distance between two iterations at which the walk has settled; the result is
-            then within ``damping / (1 - damping)`` times as much of the limit.
+            then within ``damping / (1 - damping)`` times as much of the limit. Without cycles, which
+            only events of the same time can close, the limit itself is found.
+        iterations: at most so many.
 
     Returns:
         An empty array for a graph without events. Without edges, the restart distribution.
@@ -70,7 +73,25 @@ def groot_rank(
     else:
         restart = _normalised(base)
         dead_end = _normalised(reached * preference)
+    settled = _limit(steps, ~caused, restart, dead_end, damping)
+    if settled is not None:
+        return settled
     return _walk(steps, ~caused, restart, dead_end, damping, tolerance, iterations)
+
+
+def _limit(steps: sparse.csr_array, ends: Bools, restart: Floats, dead_end: Floats, damping: float) -> Floats | None:
+    """Where the walk comes to rest, without walking; None where the graph has a cycle.
+
+    A rank is the visits of walks from the restart and of walks that go on from dead ends: both are
+    solved without dead ends and added up (Langville and Meyer, "A Reordering for the PageRank
+    Problem", 2006; Gleich, "PageRank Beyond the Web", 2015, section 3).
+    """
+    starts = restart if dead_end is restart else np.stack([restart, dead_end], axis=1)
+    found = visits(steps, starts, damping)
+    if found is None or dead_end is restart:
+        return None if found is None else _normalised(found)
+    first, again = found.T
+    return _normalised(first + damping * first[ends].sum() / ((1.0 - damping) * again.sum()) * again)
 
 
 def _check(variant: Variant, damping: float, tolerance: float) -> None:
