@@ -56,6 +56,7 @@ $(BIN)/pip:
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing into $(VENV) ..."
 	@$(PIP) install -c constraints.txt -e .
+	@$(BIN)/python -m compileall -q rca  # an editable install is not compiled, and the first demo would pay for it
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/pip
