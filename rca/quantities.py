@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from rca.types import SECOND, to_text
 
@@ -51,12 +52,18 @@ def number(value: float) -> str:
     return f"{value:.2g}"
 
 
+@lru_cache(maxsize=4_096)
+def _unit_of(metric: str) -> tuple[str, str]:
+    """The unit that a name ends in and "/s" where it is a rate; "" where there is none."""
+    found = _UNIT.search(metric)
+    return ("", "") if found is None else (found[1], "/s" if found[2] else "")
+
+
 def quantity(metric: str, value: float) -> str:
     """A value of a metric with the unit that its name says: "43 %", "3.23 GB", "0.46 s"."""
-    found = _UNIT.search(metric)
-    if found is None:
+    unit, rate = _unit_of(metric)
+    if not unit:
         return number(value)
-    unit, rate = found[1], "/s" if found[2] else ""
     if unit == "bytes":
         size, name = next((row for row in _BYTES if abs(value) >= row[0]), (1.0, "B"))
         return f"{number(round(value / size, 2))} {name}{rate}"

@@ -57,14 +57,8 @@ class RobustDetector:
         scale = np.maximum((high - low) / IQR_TO_SD, LEVEL_FLOOR * np.abs(median))
         scale = np.maximum(scale, PEER_FLOOR * _median_by_metric(scale, history))
         scale = np.where(scale > 0, scale, np.nan).astype(np.float32)
-        lowest, highest = _neighbours(history.values, median, scale)
-        return cls(
-            series=SeriesNames.of(history),
-            median=median,
-            scale=scale,
-            upper=_limits(lowest, history.metric),
-            lower=_limits(np.negative(highest, out=highest), history.metric),
-        )
+        upper, lower = _limits(history, median, scale)
+        return cls(series=SeriesNames.of(history), median=median, scale=scale, upper=upper, lower=lower)
 
     def deviations(self, window: MetricFrame) -> npt.NDArray[Any]:
         """Signed, persistent deviations in units of the healthy limit, shape (series, time).
@@ -111,16 +105,6 @@ def _blocks(series: int) -> Iterator[slice]:
         yield slice(start, start + BLOCK)
 
 
-def _neighbours(
-    values: npt.NDArray[Any], median: npt.NDArray[Any], scale: npt.NDArray[Any]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """The lower and the higher of each sample and the one before it, in scales from the level: (series, time)."""
-    low, high = np.empty(values.shape, np.float32), np.empty(values.shape, np.float32)
-    for rows in _blocks(values.shape[0]):
-        _compare_neighbours(values[rows], median[rows], scale[rows], low[rows], high[rows])
-    return low, high
-
-
 def _compare_neighbours(
     values: npt.NDArray[Any],
     median: npt.NDArray[Any],
@@ -150,23 +134,47 @@ def _median_by_metric(scale: npt.NDArray[Any], frame: MetricFrame) -> npt.NDArra
     return out
 
 
-def _limits(z: npt.NDArray[np.float32], metric: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """What the samples of each series reach, own or pooled over its metric, at least 1: shape (series,)."""
-    flat, length = z.reshape(-1), max(z.shape[1], 1)
-    place = np.flatnonzero(flat > 1.0)
-    row, values = place // length, flat[place]
-    missing = np.bincount(np.flatnonzero(np.isnan(flat)) // length, minlength=len(metric))
-    count = np.bincount(metric, z.shape[1] - missing).astype(np.int64)
-    order = np.argsort(metric[row], kind="stable")
-    codes, begins = np.unique(metric[row[order]], return_index=True)
-    pooled = np.ones(len(count), np.float32)
-    for code, above in zip(codes.tolist(), np.split(values[order], begins[1:]), strict=False):
-        pooled[code] = _top_quantile(above, int(count[code]), POOLED_QUANTILE)
-    limits: npt.NDArray[np.float32] = pooled[metric]
-    # Only series that pass what all reach can reach more themselves.
-    rows = np.flatnonzero(np.bincount(row[values > limits[row]], minlength=len(metric)))
-    limits[rows] = np.fmax(limits[rows], sorted_quantiles(z[rows], (OWN_QUANTILE,))[0])
-    return limits
+def _limits(
+    history: MetricFrame, median: npt.NDArray[Any], scale: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """What the samples of each series reach upwards and downwards, own or pooled: shape (series,) each."""
+    values, metric = history.values, history.metric
+    found: tuple[list[tuple[Any, Any]], list[tuple[Any, Any]]] = ([], [])
+    samples = np.zeros(int(metric.max(initial=-1)) + 1, np.int64)
+    low, high = (np.empty((BLOCK, values.shape[1]), np.float32) for _ in range(2))
+    for rows in _blocks(len(values)):
+        up, down = low[: len(metric[rows])], high[: len(metric[rows])]
+        _compare_neighbours(values[rows], median[rows], scale[rows], up, down)
+        np.negative(down, out=down)
+        known = np.count_nonzero(~np.isnan(up), axis=1)
+        np.add.at(samples, metric[rows], known)
+        for side, beyond in zip((up, down), found, strict=True):
+            place = np.flatnonzero(side.reshape(-1) > 1.0)
+            beyond.append((rows.start + place // values.shape[1], side.reshape(-1)[place]))
+    limits = []
+    for sign, beyond in zip((1, -1), found, strict=True):
+        row, reached = (np.concatenate(part) for part in zip(*beyond, strict=True))
+        pooled = _pooled(reached, metric[row], samples)[metric]
+        # Only series that pass what all reach can reach more themselves.
+        far = np.flatnonzero(np.bincount(row[reached > pooled[row]], minlength=len(metric)))
+        own = [np.empty((len(far), values.shape[1]), np.float32) for _ in range(2)]
+        _compare_neighbours(values[far], median[far], scale[far], *own)
+        highest = sorted_quantiles(own[0] if sign > 0 else -own[1], (OWN_QUANTILE,))[0]
+        pooled[far] = np.fmax(pooled[far], highest)
+        limits.append(pooled)
+    return limits[0], limits[1]
+
+
+def _pooled(
+    reached: npt.NDArray[np.float32], metric: npt.NDArray[Any], samples: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """What the samples of each metric reach, from those above 1 and the number of all: shape (metrics,)."""
+    out = np.ones(len(samples), np.float32)
+    order = np.argsort(metric, kind="stable")
+    codes, begins = np.unique(metric[order], return_index=True)
+    for code, above in zip(codes.tolist(), np.split(reached[order], begins[1:]), strict=False):
+        out[code] = _top_quantile(above, int(samples[code]), POOLED_QUANTILE)
+    return out
 
 
 def _top_quantile(above: npt.NDArray[np.float32], count: int, quantile: float) -> float:

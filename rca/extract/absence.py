@@ -29,9 +29,9 @@ def extract_absence(context: Context) -> list[Event]:
     if health is None or not frame.values.size or not health.sample.values.size:
         return []
     gone, names = _gone(frame)
-    before, healthy_names = _gone(health.sample)
-    if not len(names):
+    if not gone.any():
         return []
+    before, healthy_names = _gone(health.sample)
     place = {name: i for i, name in enumerate(healthy_names)}
     at = np.array([place.get(name, -1) for name in names], np.int64)
     usable = gone.mean(axis=0) < 0.5 if len(names) > 1 else np.ones(len(frame.times), bool)
