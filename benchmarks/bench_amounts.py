@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+from limits import Limits
 
 from rca.extract.amounts import extract_amounts
 from rca.extract.context import Context
@@ -86,7 +87,7 @@ def _frame(names: tuple[str, ...], values: dict[str, np.ndarray], start: int) ->
     )
 
 
-def main() -> None:
+def main() -> int:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000
     context, culprit = make_context(count)
     seconds = []
@@ -96,13 +97,14 @@ def main() -> None:
         events = extract_amounts(fresh)
         seconds.append(time.process_time() - start)
     first = max(events, key=lambda event: event.evidence.blame if event.evidence else 0.0)
-    print(
-        f"{count:,} components x {ROWS} rows, {len(context.topology.caller):,} calls: median "
-        f"{1e3 * np.median(seconds):.0f} ms CPU, best {1e3 * min(seconds):.0f} ms; "
-        f"first is the culprit: {first.component == culprit}; {len(events)} events"
-    )
+    print(f"{count:,} components x {ROWS} rows, {len(context.topology.caller):,} calls: {len(events)} events")
     print(first.evidence.sentence if first.evidence else "")
+    limits = Limits()
+    limits.show("amounts, CPU, best", 1e3 * min(seconds), "ms")
+    limits.show("amounts, CPU, median", float(1e3 * np.median(seconds)), "ms")
+    limits.at_least("the culprit is first", float(first.component == culprit), 1, "")
+    return limits.close()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
