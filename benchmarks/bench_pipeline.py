@@ -34,7 +34,7 @@ from rca.types import SECOND, Case, Incident, Symptom, Window
 
 SAMPLES, HEALTHY, STEP = 60, 40, 60 * SECOND
 LIMIT = 250.0  # milliseconds
-ROUNDS = 7
+ROUNDS = 15
 METRICS = (
     "http_requests_per_second",
     "http_request_duration_seconds",

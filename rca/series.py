@@ -68,13 +68,17 @@ class SeriesNames:
     def _places(self) -> tuple[dict[str, int], dict[str, int]]:
         return {n: i for i, n in enumerate(self.components)}, {n: i for i, n in enumerate(self.metrics)}
 
+    @cached_property
+    def _own(self) -> tuple[Rows, Rows]:
+        """Its own names by code: most frames asked for share them."""
+        return _translate(self.components, self._places[0]), _translate(self.metrics, self._places[1])
+
     def _codes(
         self, components: tuple[str, ...], metrics: tuple[str, ...], component: Codes, metric: Codes, peer: Codes
     ) -> Rows:
         """One number per series, the same for the same names; negative where a name is not known here."""
-        component_place, metric_place = self._places
-        of_component = _translate(components, component_place)
-        of_metric = _translate(metrics, metric_place)
+        of_component = self._own[0] if components is self.components else _translate(components, self._places[0])
+        of_metric = self._own[1] if metrics is self.metrics else _translate(metrics, self._places[1])
         caller, what = of_component[component], of_metric[metric]
         other = np.where(peer == NO_PEER, NO_PEER, of_component[np.maximum(peer, 0)])
         code = (caller * (len(self.components) + 1) + other + 1) * len(self.metrics) + what

@@ -103,19 +103,21 @@ def median(values: npt.NDArray[Any]) -> Values:
     """The median of each row without its NaN; NaN where a row has nothing else. Shape (rows,)."""
     if values.shape[1] == 0:
         return np.full(values.shape[0], np.nan)
-    ordered = np.sort(values, axis=1)
-    count = values.shape[1] - np.isnan(values).sum(axis=1)
-    rows = np.arange(values.shape[0])
-    low = ordered[rows, np.maximum(count - 1, 0) // 2].astype(np.float64)
-    high = ordered[rows, np.minimum(count // 2, values.shape[1] - 1)].astype(np.float64)
-    return np.where(count > 0, (low + high) / 2, np.nan)
+    ordered, length = np.sort(values, axis=1), values.shape[1]
+    middle = (ordered[:, (length - 1) // 2].astype(np.float64) + ordered[:, length // 2]) / 2
+    partial = np.flatnonzero(np.isnan(ordered[:, -1]))  # NaN is sorted last
+    count = length - np.count_nonzero(np.isnan(ordered[partial]), axis=1)
+    low = ordered[partial, np.maximum(count - 1, 0) // 2].astype(np.float64)
+    high = ordered[partial, np.minimum(count // 2, length - 1)].astype(np.float64)
+    middle[partial] = np.where(count > 0, (low + high) / 2, np.nan)
+    return np.asarray(middle, np.float64)
 
 
 def typical_step(frame: MetricFrame) -> int:
     """The median distance between samples of one series, ns; at least 1."""
     if frame.times.size < 2:
         return 1
-    seen = (~np.isnan(frame.values)).sum(axis=1)
+    seen = frame.times.size - np.count_nonzero(np.isnan(frame.values), axis=1)
     span = int(frame.times[-1] - frame.times[0])
     counted = seen[seen > 1]
     return max(1, int(span / (np.median(counted) - 1))) if counted.size else max(1, frame.step)
