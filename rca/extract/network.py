@@ -84,6 +84,8 @@ def extract_network(context: Context, calls: CallTable, samples: EdgeSamples) ->
         calls: calls of the window.
         samples: gaps from metrics that are taken at both ends of a call.
     """
+    if not len(calls.edge) and not len(samples.sort):
+        return []
     names = list(context.components)
     place = {name: i for i, name in enumerate(names)}
     network, whole = [_of_samples(context, samples, sort, place) for sort in ("network", "whole")]

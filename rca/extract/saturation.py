@@ -30,6 +30,8 @@ SCALE = 2.0
 OFF_PATH = 0.5
 FEWEST_REQUESTS = 50
 SAMPLES_BEFORE = 5
+# Less blame than this is what one healthy series in a hundred shows: no event.
+LEAST = 0.05
 # What is half as high again as before the incident still grows, as a leak does.
 STILL_GROWS = 1.5
 # What grows with the requests of a component says something per request only.
@@ -66,7 +68,7 @@ def extract_saturation(context: Context, requests: RequestTable) -> list[Event]:
         on_path=on_path,
     )
     kinds = {code: load_kinds()[kind_of(frame.metrics[code], "up")] for code in np.unique(series.metric).tolist()}
-    chosen = np.flatnonzero(peaks.max(axis=1, initial=0.0) > 1.0)
+    chosen = np.flatnonzero((peaks.max(axis=1, initial=0.0) > 1.0) & (found.blame >= LEAST))
     candidate = peaks[chosen].argmax(axis=1)
     window = context.onsets[candidate], context.ends[candidate]
     starts, levels = _begin(series.select(chosen), excess[chosen], window)
