@@ -39,7 +39,7 @@ def align(frame: MetricFrame) -> MetricFrame:
 def series_step(frame: MetricFrame) -> int:
     """Median distance in ns between successive samples of one series; 0 where no series has two."""
     missing = np.isnan(frame.values)
-    partial = np.flatnonzero(missing.any(axis=1))
+    partial = np.flatnonzero(missing.any(axis=1)) if missing.any() else np.zeros(0, np.int64)
     rows, columns = np.nonzero(~missing[partial])
     between = np.diff(frame.times[columns])[np.diff(rows) == 0] if len(rows) else np.zeros(0, np.int64)
     # Series without a gap have the distances of the axis; counted once, they need not be spread out.

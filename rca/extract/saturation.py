@@ -57,7 +57,7 @@ def extract_saturation(context: Context, requests: RequestTable) -> list[Event]:
     excess = health.detector.deviations(demand)
     peaks = _news(context, frame, excess)
     touched = _touched(context, requests)
-    on_path = np.array([touched is None or frame.components[code] in touched for code in series.component])
+    on_path = np.array([touched is None or name in touched for name in frame.components])[series.component]
     beyond = np.where(on_path, 1.0, OFF_PATH)[:, None] * np.maximum(peaks - 1.0, 0.0)
     at = health.detector.find(series)
     found = _Resources(
@@ -172,8 +172,11 @@ def demand_factor(frame: MetricFrame, detector: RobustDetector) -> Array:
 def per_demand(part: MetricFrame, factor: Array) -> MetricFrame:
     """Resource metrics that grow with demand, divided by how much demand grew."""
     families = np.array([classify(metric).family in PROPORTIONAL for metric in part.metrics] or [False], bool)
-    share = np.where(families[part.metric][:, None], factor[part.component], 1.0)
-    return replace(part, values=(part.values / share).astype(np.float32))
+    asked_more = np.logical_or.reduce(factor > 1.0, axis=1)
+    rows = np.flatnonzero(families[part.metric] & asked_more[part.component])
+    values = part.values.copy()
+    values[rows] /= factor[part.component[rows]]
+    return replace(part, values=values)
 
 
 def _peak(known: Array, inside: Array) -> Array:
