@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rca.causality import CausalityGraph
-from rca.ranking.explanations import explain_rows
+from rca.ranking.explanations import explain_rows, service_codes
 from rca.topology import Topology
 from rca.types import Event
 
@@ -97,7 +97,8 @@ def assign_blame(
     residual = max(0.0, 1.0 - float(strong.max(initial=0.0)) / ENOUGH) if witnessed else UNWITNESSED
     value = np.where(weak, residual * value, value)
     raw = np.maximum(_sum(value, of_row, len(names)), 0.0)
-    raw = raw + _of_service(raw, names, topology)
+    service = service_codes(names, topology)
+    raw = raw + _of_service(raw, service)
     found = explain_rows(graph, topology, names, owner, rows, raw)
     lost = np.where(explainable & (value > 0), value * found.part, 0.0)
     share = value - lost
@@ -107,7 +108,7 @@ def assign_blame(
     own = np.maximum(_sum(share, of_row, len(names)) + gained, 0.0)
     return Blame(
         components=names,
-        total=own + _of_service(own, names, topology),
+        total=own + _of_service(own, service),
         raw=raw,
         strong=strong,
         rows=rows,
@@ -170,10 +171,8 @@ def _columns(events: Sequence[Event], rows: Array) -> tuple[Array, Array, Array]
     return value, weak, explainable
 
 
-def _of_service(own: Array, names: tuple[str, ...], topology: Topology) -> npt.NDArray[np.float64]:
+def _of_service(own: Array, service: Array) -> npt.NDArray[np.float64]:
     """What is said against a service counts for each of its replicas that anything speaks against."""
-    place = {name: i for i, name in enumerate(names)}
-    service = np.array([place.get(topology.replica_of.get(name, ""), -1) for name in names], np.int64)
     return np.where((service >= 0) & (own > 0), np.append(own, 0.0)[service], 0.0)
 
 

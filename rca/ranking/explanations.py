@@ -67,7 +67,7 @@ def explain_rows(
         np.maximum.at(way, owner[on_the_way], sure[on_the_way])
         callee = pairs.col.astype(np.int64)
         # What is said against a service holds for the replica that was called.
-        service = _services(names, topology)
+        service = service_codes(names, topology)
         for target in (callee, service[callee]):
             told = target >= 0
             row = pairs.row.astype(np.int64)[told]
@@ -96,8 +96,8 @@ def explain_rows(
     return _best(len(rows), rows_by, sources, part, moved)
 
 
-def _services(names: tuple[str, ...], topology: Topology) -> npt.NDArray[np.int64]:
-    """The code of each replica's service, -1 for what is no replica."""
+def service_codes(names: tuple[str, ...], topology: Topology) -> npt.NDArray[np.int64]:
+    """The code of each replica's service, -1 for what is no replica: shape (components,)."""
     place = {name: i for i, name in enumerate(names)}
     return np.array([place.get(topology.replica_of.get(name, ""), -1) for name in names], np.int64)
 

@@ -63,8 +63,3 @@ def kind_text(event: Event) -> str:
     """What an event means, in the words of the catalogue."""
     kind = load_kinds().get(event.kind)
     return event.kind if kind is None else kind.text
-
-
-def step_text(event: Event) -> str:
-    """One step of a chain: who and what."""
-    return f"{event.component}: {event.kind}"
