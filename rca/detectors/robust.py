@@ -5,17 +5,22 @@ The default, and what answers where another detector cannot.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from rca.detectors.history import cut_out
+from rca.detectors.protocol import ComponentScores, State
 from rca.detectors.quantiles import sorted_quantiles
-from rca.errors import DetectorError
+from rca.detectors.state import same_detector, series_state, take_array, take_series
 from rca.series import SeriesNames
 from rca.telemetry import MetricFrame
+from rca.types import Window
+
+NAME = "robust"
 
 # IQR of a normal distribution in standard deviations.
 IQR_TO_SD = 1.349
@@ -29,6 +34,7 @@ FEWEST_POOLED = 100
 BLOCK = 1024
 # Scales from the level, where more would overflow what is reckoned further with.
 FARTHEST = 1e30
+COLUMNS = ("median", "scale", "upper", "lower")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +55,9 @@ class RobustDetector:
     lower: npt.NDArray[np.float32]
 
     @classmethod
-    def fit(cls, history: MetricFrame) -> Self:
-        """Learn level, scale and limits from healthy samples; see ``Detector``."""
-        if history.values.shape[0] == 0:
-            raise DetectorError("the history has no series", remedy="Give at least one healthy series")
+    def fit(cls, history: MetricFrame, *, seed: int = 0, excluded: Sequence[Window] = ()) -> Self:
+        """Learn level, scale and limits from healthy samples, nothing at random; see ``Detector``."""
+        history = cut_out(history, excluded)
         low, median, high = sorted_quantiles(history.values, (0.25, 0.5, 0.75))
         scale = np.maximum((high - low) / IQR_TO_SD, LEVEL_FLOOR * np.abs(median))
         scale = np.maximum(scale, PEER_FLOOR * _median_by_metric(scale, history))
@@ -79,6 +84,24 @@ class RobustDetector:
             np.divide(size, 1.0 + size, out=scores[rows])
         return scores
 
+    def score_components(self, window: MetricFrame) -> ComponentScores:
+        """The highest score of a component's series; see ``Detector``."""
+        return ComponentScores(components=window.components, scores=highest_by_component(window, self.score(window)))
+
+    def to_state(self) -> State:
+        """Names, levels, scales and limits; see ``Detector``."""
+        config, arrays = series_state(self.series)
+        columns = {name: getattr(self, name) for name in COLUMNS}
+        return State(config={"detector": NAME, **config}, arrays={**arrays, **columns})
+
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        """The reverse of ``to_state``; see ``Detector``."""
+        same_detector(state, NAME)
+        series = take_series(state)
+        columns = {name: take_array(state, name, (len(series),), missing=True) for name in COLUMNS}
+        return cls(series=series, **columns)
+
     def _deviate(self, window: MetricFrame) -> Iterator[tuple[slice, npt.NDArray[np.float32], npt.NDArray[np.bool_]]]:
         """Blocks of series, by how much they deviate (the next block overwrites it), and whether upwards."""
         at = self.find(window)
@@ -98,6 +121,16 @@ class RobustDetector:
     def find(self, window: MetricFrame) -> npt.NDArray[np.int64]:
         """The row of each of the window's series, -1 where it was not in the history."""
         return self.series.find(window)
+
+
+def highest_by_component(window: MetricFrame, scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The highest score of each component's series, 0 for one without series: shape (components, time)."""
+    out = np.zeros((len(window.components), scores.shape[1]), np.float32)
+    order = np.argsort(window.component, kind="stable")
+    components, begins = np.unique(window.component[order], return_index=True)
+    if len(components):
+        out[components] = np.maximum.reduceat(scores[order], begins, axis=0)
+    return out
 
 
 def _blocks(series: int) -> Iterator[slice]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from rca.detectors import Detector, RobustDetector
+from rca.detectors.catalogue import restore
+from rca.detectors.protocol import State
 from rca.errors import DetectorError
 from rca.telemetry import MetricFrame
+from rca.types import Window
 
 DETECTORS = [RobustDetector]
 
@@ -156,3 +160,97 @@ def test_fitting_leaves_the_history_as_it_was(detector: type[Detector]) -> None:
     copy = replace(history, values=history.values.copy())
     detector.fit(history).score(history)
     np.testing.assert_array_equal(history.values, copy.values)
+
+
+@any_detector
+def test_times_that_are_excluded_teach_nothing(detector: type[Detector]) -> None:
+    values = wave(length=300)
+    incident = values.copy()
+    incident[:, 100:150] += 400
+    window = Window(start=100, end=150)
+    holed = values.copy()
+    holed[:, 100:150] = np.nan
+    fitted = detector.fit(frame(incident), excluded=(window,))
+    # The sample at the end of a window describes the step before it.
+    holed[:, 150] = np.nan
+    np.testing.assert_array_equal(fitted.score(frame(values)), detector.fit(frame(holed)).score(frame(values)))
+    assert (fitted.score(frame(incident))[:, 110:150] > 0.5).all()
+
+
+@any_detector
+def test_scores_depend_on_no_later_sample(detector: type[Detector]) -> None:
+    fitted, values = detector.fit(frame(wave(length=300))), wave(length=300)
+    values[:, 100:] += 20
+    whole = fitted.score(frame(values))
+    part = fitted.score(frame(values[:, :120]))
+    np.testing.assert_allclose(whole[:, :120], part, atol=1e-6)
+    components = fitted.score_components(frame(values)).scores
+    np.testing.assert_allclose(components[:, :120], fitted.score_components(frame(values[:, :120])).scores, atol=1e-6)
+
+
+@any_detector
+@settings(max_examples=40)
+@given(history=samples, window=samples)
+def test_scores_of_components_lie_between_0_and_1_in_the_order_of_the_windows(
+    detector: type[Detector], history: np.ndarray, window: np.ndarray
+) -> None:
+    found = detector.fit(frame(history)).score_components(frame(window))
+    assert found.components == frame(window).components
+    assert found.scores.shape == window.shape
+    assert found.scores.dtype == np.float32
+    assert ((found.scores >= 0) & (found.scores <= 1)).all()
+
+
+@any_detector
+def test_a_component_of_which_nothing_is_known_scores_0(detector: type[Detector]) -> None:
+    fitted = detector.fit(frame(wave()))
+    assert (fitted.score_components(frame(1000 * wave(), metric="memory")).scores == 0).all()
+    assert fitted.score_components(MetricFrame.empty()).scores.shape == (0, 0)
+
+
+@any_detector
+def test_a_detector_that_was_kept_scores_as_before(detector: type[Detector]) -> None:
+    fitted, values = detector.fit(frame(wave(length=300))), wave(length=300)
+    values[1, 200:] += 40
+    again = restore(fitted.to_state())
+    assert type(again) is type(fitted)
+    np.testing.assert_array_equal(again.score(frame(values)), fitted.score(frame(values)))
+    np.testing.assert_array_equal(
+        again.score_components(frame(values)).scores, fitted.score_components(frame(values)).scores
+    )
+    json.dumps(dict(fitted.to_state().config))
+    assert all(array.dtype.kind in "fiub" for array in fitted.to_state().arrays.values())
+
+
+@any_detector
+def test_a_state_that_lacks_a_part_or_has_another_shape_is_refused_with_a_remedy(detector: type[Detector]) -> None:
+    state = detector.fit(frame(wave(length=300))).to_state()
+    for name, array in state.arrays.items():
+        for wrong in (array[..., None], array.astype(np.complex64)):
+            with pytest.raises(DetectorError) as caught:
+                restore(State(config=state.config, arrays={**state.arrays, name: wrong}))
+            assert caught.value.remedy
+        with pytest.raises(DetectorError):
+            restore(State(config=state.config, arrays={key: kept for key, kept in state.arrays.items() if key != name}))
+    for name in state.config:
+        with pytest.raises(DetectorError):
+            restore(State(config={key: kept for key, kept in state.config.items() if key != name}, arrays=state.arrays))
+
+
+@any_detector
+def test_a_state_with_an_infinite_value_is_refused(detector: type[Detector]) -> None:
+    state = detector.fit(frame(wave(length=300))).to_state()
+    for name, array in state.arrays.items():
+        if array.dtype.kind == "f" and array.size:
+            broken = array.copy()
+            broken.reshape(-1)[0] = np.inf
+            with pytest.raises(DetectorError):
+                restore(State(config=state.config, arrays={**state.arrays, name: broken}))
+
+
+@any_detector
+def test_the_same_seed_gives_the_same_detector(detector: type[Detector]) -> None:
+    first, second = (detector.fit(frame(wave(length=300)), seed=3).to_state() for _ in range(2))
+    assert first.config == second.config
+    for name, array in first.arrays.items():
+        np.testing.assert_array_equal(array, second.arrays[name])
