@@ -8,7 +8,10 @@ RCAError
 │   └── RuleError       a rule, kind or mask file
 ├── ProfileError        a health profile is unreadable, of another version or does not fit
 ├── DetectorError       a detector was used before it was fitted, or cannot score what it got
+├── ModelError          a stored model is missing, damaged or does not fit
+├── TrainingError       a training cannot begin or go on
 ├── SettingsError       a setting is unknown or out of its range
+├── SourceError         another system sent what cannot be read, or does not answer (rca/sources/errors.py has its kinds)
 └── EvaluationError     a data set or method is unknown or cannot be evaluated
 """
 
@@ -65,8 +68,25 @@ class DetectorError(RCAError):
     """A detector was used before it was fitted, or cannot score what it was given."""
 
 
+class ModelError(RCAError):
+    """A stored model is missing, damaged, or does not fit what is asked of it."""
+
+
+class TrainingError(RCAError):
+    """A training cannot begin or go on: its history, its checkpoints or its workers."""
+
+
 class SettingsError(RCAError):
     """A setting is unknown or out of its range."""
+
+
+class SourceError(RCAError):
+    """Another system sent what cannot be read, or does not answer what it is asked.
+
+    ``status`` is the HTTP status that tells the sender so.
+    """
+
+    status = 400
 
 
 class EvaluationError(RCAError):
