@@ -12,7 +12,10 @@ RCAError
 ├── TrainingError       a training cannot begin or go on
 ├── SettingsError       a setting is unknown or out of its range
 ├── SourceError         another system sent what cannot be read, or does not answer (rca/sources/errors.py has its kinds)
-└── EvaluationError     a data set or method is unknown or cannot be evaluated
+├── EvaluationError     a data set or method is unknown or cannot be evaluated
+├── StoreError          the store cannot be opened, read or written
+│   └── NotFoundError   it holds nothing of that name
+└── OverloadedError     more work came in than is taken on: come again later
 """
 
 from __future__ import annotations
@@ -91,3 +94,15 @@ class SourceError(RCAError):
 
 class EvaluationError(RCAError):
     """A data set or a method is unknown, or cannot be evaluated."""
+
+
+class StoreError(RCAError):
+    """The store cannot be opened, read or written."""
+
+
+class NotFoundError(StoreError):
+    """The store holds nothing of that name."""
+
+
+class OverloadedError(RCAError):
+    """More work came in than is taken on; the sender may come again later."""
