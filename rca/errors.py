@@ -11,7 +11,7 @@ RCAError
 ├── ModelError          a stored model is missing, damaged or does not fit
 ├── TrainingError       a training cannot begin or go on
 ├── SettingsError       a setting is unknown or out of its range
-├── SourceError         another system sent what cannot be read, or does not answer (rca/sources/errors.py has its kinds)
+├── SourceError         another system sent what cannot be read, or does not answer (see rca/sources/errors.py)
 ├── EvaluationError     a data set or method is unknown or cannot be evaluated
 ├── StoreError          the store cannot be opened, read or written
 │   └── NotFoundError   it holds nothing of that name
