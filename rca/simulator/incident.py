@@ -16,9 +16,21 @@ from rca.simulator.faults import Fault, Note, Scene, inject
 from rca.simulator.logs import write_logs
 from rca.simulator.metrics import measure
 from rca.simulator.requests import sample_requests
-from rca.simulator.scenario import CHANGES, FAULT, HISTORY, NO_FAULT, NOISE, TRACES, WEATHER, WORLD, Scenario
+from rca.simulator.scenario import (
+    CHANGES,
+    FAULT,
+    HISTORY,
+    NO_FAULT,
+    NOISE,
+    SUBTLE_FAULTS,
+    TRACES,
+    WEATHER,
+    WORLD,
+    Scenario,
+)
 from rca.simulator.sites import Sites
 from rca.simulator.spans import name_requests, to_spans
+from rca.simulator.subtle import inject_subtle
 from rca.simulator.world import World, build_world
 from rca.telemetry import LogBatch, SpanBatch, Telemetry
 from rca.types import MINUTE, SECOND, Alert, Answer, Case, Change, Incident, Symptom, Window
@@ -54,6 +66,7 @@ def simulate(
     metrics_only: bool = False,
     no_topology: bool = False,
     no_symptom: bool = False,
+    world: int | None = None,
 ) -> tuple[Case, Answer]:
     """An incident of a simulated shop and its true cause; the parameters are those of ``Scenario``.
 
@@ -73,6 +86,7 @@ def simulate(
             metrics_only=metrics_only,
             no_topology=no_topology,
             no_symptom=no_symptom,
+            world=world,
         )
     )
 
@@ -104,7 +118,7 @@ def play(scenario: Scenario) -> tuple[Case, Answer]:
         title="" if scenario.no_symptom else title_of(course.symptom),
     )
     # One seed in seven has to do with the dependencies that its spans reveal.
-    hidden = scenario.no_topology or (not scenario.metrics_only and scenario.stream(FAULT, 3).random() < 1 / 7)
+    hidden = scenario.no_topology or (not scenario.untraced and scenario.stream(FAULT, 3).random() < 1 / 7)
     case = Case(
         incident=incident,
         telemetry=replace(telemetry, changes=changes, alerts=alerts),
@@ -114,17 +128,18 @@ def play(scenario: Scenario) -> tuple[Case, Answer]:
 
 
 def simulate_history(*, seed: int, days: float = 1.0, traced_minutes: int = 60, **parameters: Any) -> Telemetry:
-    """Healthy telemetry of the same shop before the incident of that seed, for health profiles.
+    """Healthy telemetry of the same shop before the incident of that seed, for health profiles and detectors.
 
     Args:
         seed: of the shop.
-        days: of metrics, up to the start of the incident's baseline.
+        days: of metrics, up to the start of the incident's baseline; with ``world`` up to a time before
+            every incident of that shop.
         traced_minutes: at the end of them, with spans and logs.
         parameters: as ``simulate`` takes them; the fault has no say.
     """
     scenario = Scenario(seed=seed, **{**parameters, "fault": None})
     world = build_world(scenario)
-    end = scenario.healthy.start
+    end = scenario.past
     whole = Window(start=end - max(int(days * 24 * 60), traced_minutes, 1) * MINUTE, end=end)
     times = scenario.axis(whole)
     effects = Effects.none(world, len(times))
@@ -150,7 +165,7 @@ def _unfold(scenario: Scenario, world: World, weather: Weather, times: npt.NDArr
             step=scenario.step * SECOND,
             onset=onset,
         )
-        fault = inject(scenario.kind, scene)
+        fault = (inject_subtle if scenario.kind in SUBTLE_FAULTS else inject)(scenario.kind, scene)
     struck = frozenset() if fault is None else frozenset(world.services[root] for root in fault.roots)
     brought = None if fault is None or fault.trigger is None else culprit(rng, world, fault.trigger)
     # The same disturbances with and without the fault: the difference is what the fault did.
@@ -224,10 +239,10 @@ def _observe(
     changes: tuple[Change, ...],
     stream: tuple[int, ...],
 ) -> Telemetry:
-    pairs = scenario.metrics_only or scenario.stream(NOISE, 9).random() < 0.5
+    pairs = scenario.metrics_only or scenario.world_stream(NOISE, 9).random() < 0.5
     metrics = measure(
         scenario.stream(*stream),
-        scenario.stream(WORLD, scenario.components, 1),
+        scenario.world_stream(WORLD, scenario.components, 1),
         world,
         state,
         effects,
@@ -236,7 +251,7 @@ def _observe(
         pairs=bool(pairs),
     )
     logs, spans = LogBatch.empty(), SpanBatch.empty()
-    if not scenario.metrics_only and traced.end > traced.start:
+    if not scenario.untraced and traced.end > traced.start:
         rng = scenario.stream(*stream, TRACES)
         step = scenario.step * SECOND
         requests = sample_requests(

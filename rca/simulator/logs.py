@@ -71,7 +71,7 @@ def write_logs(
 
 def _styles(scenario: Scenario, world: World) -> list[_Style]:
     """The same for all replicas of a service, and in every incident of the shop."""
-    rng = scenario.stream(LOGS, scenario.components)
+    rng = scenario.world_stream(LOGS, scenario.components)
     made: dict[str, _Style] = {}
     for service in world.services:
         if service in made:

@@ -29,7 +29,10 @@ FAULTS: tuple[str, ...] = (
     "delayed_onset",
     "two_faults",
 )
-"""Every kind of fault; "none" beside them is no fault at all."""
+"""Every kind of fault that "random" draws from; "none" beside them is no fault at all."""
+
+SUBTLE_FAULTS: tuple[str, ...] = ("slow_onset", "multivariate")
+"""Faults that no single metric of the root shows: for detectors that know how metrics belong together."""
 
 NO_FAULT = "none"
 
@@ -46,7 +49,8 @@ class Scenario:
     Attributes:
         seed: not negative.
         components: everything that telemetry is about, hosts and replicas included: 10 to 5,000.
-        fault: one of ``FAULTS``, "random" for one of them drawn from the seed, None or "none" for no fault.
+        fault: one of ``FAULTS`` or ``SUBTLE_FAULTS`` (hyphens may stand for underscores), "random" for one of
+            ``FAULTS`` drawn from the seed, None or "none" for no fault.
         minutes: length of the window.
         baseline: minutes of healthy time before the window.
         step: seconds between two samples of a metric.
@@ -55,6 +59,8 @@ class Scenario:
         metrics_only: no spans and no logs; the calls between components are measured per pair.
         no_topology: leave the topology out (else it is given, but for one seed in seven).
         no_symptom: leave the symptom and the paging alert out.
+        world: the seed of the shop, where several incidents happen in one; else ``seed`` is. Its history ends
+            before any of them.
     """
 
     seed: int
@@ -68,14 +74,19 @@ class Scenario:
     metrics_only: bool = False
     no_topology: bool = False
     no_symptom: bool = False
+    world: int | None = None
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise SettingsError(f"the seed is {self.seed}", remedy="Give a whole number that is not negative")
+        if self.seed < 0 or (self.world is not None and self.world < 0):
+            raise SettingsError(
+                f"the seed is {min(self.seed, self.world or 0)}", remedy="Give a whole number that is not negative"
+            )
         if not 10 <= self.components <= 5_000:
             raise SettingsError(f"{self.components} components were asked for", remedy="Ask for 10 to 5,000")
-        if self.fault not in (None, "random", NO_FAULT, *FAULTS):
-            raise InputError(f"{self.fault!r} is no fault", remedy=f"Use one of {', '.join((*FAULTS, NO_FAULT))}")
+        if _plain(self.fault) not in (None, "random", NO_FAULT, *FAULTS, *SUBTLE_FAULTS):
+            raise InputError(
+                f"{self.fault!r} is no fault", remedy=f"Use one of {', '.join((*FAULTS, *SUBTLE_FAULTS, NO_FAULT))}"
+            )
         if self.minutes < 20 or self.baseline < 15:
             raise SettingsError(
                 f"{self.minutes} minutes of window and {self.baseline} of baseline are too few for a fault to unfold",
@@ -93,12 +104,26 @@ class Scenario:
         """The random numbers of one purpose."""
         return np.random.default_rng([self.seed, *key])
 
+    def world_stream(self, *key: int) -> np.random.Generator:
+        """The random numbers of what is the same in every incident of a shop."""
+        return np.random.default_rng([self.seed if self.world is None else self.world, *key])
+
     @cached_property
     def kind(self) -> str:
         """The fault that happens, "random" resolved."""
         if self.fault == "random":
             return FAULTS[int(self.stream(FAULT).integers(len(FAULTS)))]
-        return self.fault or NO_FAULT
+        return _plain(self.fault) or NO_FAULT
+
+    @cached_property
+    def untraced(self) -> bool:
+        """Whether there are no spans and no logs; what subtle faults change is in the metrics alone."""
+        return self.metrics_only or self.kind in SUBTLE_FAULTS
+
+    @cached_property
+    def past(self) -> int:
+        """Where the shop's healthy history ends, ns."""
+        return self.healthy.start if self.world is None else _EPOCH
 
     @cached_property
     def window(self) -> Window:
@@ -120,3 +145,7 @@ class Scenario:
     def axis(self, window: Window) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """The times of the samples in a window, nanoseconds."""
         return np.arange(window.start, window.end, self.step * SECOND, dtype=np.int64)
+
+
+def _plain(fault: str | None) -> str | None:
+    return None if fault is None else fault.replace("-", "_")

@@ -102,7 +102,7 @@ class _Edges:
 
 def build_world(scenario: Scenario) -> World:
     """The shop of a seed and a size; the fault has no say in it."""
-    rng = scenario.stream(WORLD, scenario.components)
+    rng = scenario.world_stream(WORLD, scenario.components)
     plan = plan_shop(rng, scenario.components)
     names, kinds, services, layer = _instances(plan)
     edges = _split(plan)
