@@ -10,6 +10,7 @@ RCAError
 ├── DetectorError       a detector was used before it was fitted, or cannot score what it got
 ├── ModelError          a stored model is missing, damaged or does not fit
 ├── TrainingError       a training cannot begin or go on
+├── WorkerError         tasks lose their workers again and again, or there is nothing to run them on
 ├── SettingsError       a setting is unknown or out of its range
 ├── SourceError         another system sent what cannot be read, or does not answer (see rca/sources/errors.py)
 ├── EvaluationError     a data set or method is unknown or cannot be evaluated
@@ -77,6 +78,10 @@ class ModelError(RCAError):
 
 class TrainingError(RCAError):
     """A training cannot begin or go on: its history, its checkpoints or its workers."""
+
+
+class WorkerError(RCAError):
+    """Tasks lose their workers again and again, or there is nothing to run them on."""
 
 
 class SettingsError(RCAError):
