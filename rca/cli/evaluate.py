@@ -34,7 +34,12 @@ def evaluate(
     train: Annotated[
         str | None, typer.Option("--train", help="Labelled incidents to learn from: a folder, or 5-fold.")
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", help="Incidents analysed side by side.")] = 1,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", help="Incidents analysed side by side; default: 1, with Ray all processors.")
+    ] = None,
+    backend: Annotated[
+        Literal["loky", "ray"], typer.Option("--backend", help="Processes here, or a Ray cluster (RAY_ADDRESS).")
+    ] = "loky",
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page with plots to this file.")] = None,
 ) -> None:
@@ -54,6 +59,7 @@ def evaluate(
             onset=onset,
             train=train,
             jobs=jobs,
+            backend=backend,
             progress=show,
         )
     text = evaluation.to_json()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rca.cases.labelled import LabelledCase, Onset
@@ -16,6 +17,7 @@ from rca.evaluation.fine_level import fault_rank, metric_rank
 from rca.evaluation.measures import chance_card, order, score_card, worst_rank
 from rca.evaluation.methods import LABEL_PRIOR, METHODS, RANDOM, Opinion, find_method
 from rca.evaluation.results import OURS, CaseResult, Evaluation, MethodResult
+from rca.parallel import Backend, check_backend, run_tasks
 from rca.types import Answer, Case
 
 Progress = Callable[[int, int], None]
@@ -28,7 +30,8 @@ def evaluate(
     methods: Sequence[str] | None = (OURS,),
     onset: Onset = "estimated",
     train: str | Path | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
+    backend: Backend = "loky",
     progress: Progress | None = None,
 ) -> Evaluation:
     """How well methods rank the true causes of a data set.
@@ -39,16 +42,19 @@ def evaluate(
         methods: of ``METHODS``; all where None.
         onset: whether the time of the injection is given.
         train: labelled incidents to learn from; no method learns yet.
-        jobs: processes that analyse incidents side by side.
+        jobs: incidents analysed side by side; see ``rca.parallel.run_tasks``.
+        backend: where: loky, processes here, or Ray, a cluster.
         progress: called with the incidents done and their number, 0 while it is unknown.
 
     Raises:
         EvaluationError: a set, method or option is unknown, or there are no incidents.
         CaseError, TelemetryError: the set is malformed.
+        WorkerError: there is no such backend, or its workers die again and again.
     """
     names = _check(methods, train, jobs)
+    check_backend(backend, jobs)
     labelled = load_set(set_name, data, onset=onset)
-    found = _assess_all(labelled, names, jobs, progress)
+    found = _assess_all(labelled, names, jobs, backend, progress)
     if not found:
         raise EvaluationError("the set has no incidents", where=data, remedy="Unpack the set completely")
     cases = _with_peers([case for case in found if case.answer.components], names)
@@ -56,10 +62,10 @@ def evaluate(
     return Evaluation(dataset=set_name, onset=onset, methods=names, cases=cases, healthy=healthy)
 
 
-def _check(methods: Sequence[str] | None, train: str | Path | None, jobs: int) -> tuple[str, ...]:
+def _check(methods: Sequence[str] | None, train: str | Path | None, jobs: int | None) -> tuple[str, ...]:
     if train is not None:
         raise EvaluationError("there is no learning method yet", where="--train", remedy="Leave it out")
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         raise EvaluationError(f"the number of jobs is {jobs}", where="--jobs", remedy="Give at least 1")
     names = METHODS if methods is None else tuple(dict.fromkeys(methods))
     for name in names:
@@ -71,26 +77,24 @@ def _check(methods: Sequence[str] | None, train: str | Path | None, jobs: int) -
 
 
 def _assess_all(
-    labelled: Iterable[LabelledCase], names: tuple[str, ...], jobs: int, progress: Progress | None
+    labelled: Iterable[LabelledCase],
+    names: tuple[str, ...],
+    jobs: int | None,
+    backend: Backend,
+    progress: Progress | None,
 ) -> list[CaseResult]:
-    done: list[CaseResult] = []
-    for result in _results(labelled, names, jobs):
-        done.append(result)
+    done: dict[int, CaseResult] = {}
+    for number, result in run_tasks(partial(_assess_one, methods=names), labelled, jobs=jobs, backend=backend):
+        done[number] = result
         if progress is not None:
             progress(len(done), 0)
     if progress is not None:
         progress(len(done), len(done))
-    return done
+    return [done[number] for number in sorted(done)]
 
 
-def _results(labelled: Iterable[LabelledCase], names: tuple[str, ...], jobs: int) -> Iterator[CaseResult]:
-    if jobs == 1:
-        return (assess(case, answer, names) for case, answer in labelled)
-    from joblib import Parallel, delayed
-
-    parallel = Parallel(n_jobs=jobs, backend="loky", return_as="generator")
-    results: Iterator[CaseResult] = parallel(delayed(assess)(case, answer, names) for case, answer in labelled)
-    return results
+def _assess_one(labelled: LabelledCase, methods: Sequence[str]) -> CaseResult:
+    return assess(labelled.case, labelled.answer, methods)
 
 
 def assess(case: Case, answer: Answer, methods: Sequence[str]) -> CaseResult:
