@@ -15,7 +15,8 @@ RCAError
 ├── SourceError         another system sent what cannot be read, or does not answer (see rca/sources/errors.py)
 ├── EvaluationError     a data set or method is unknown or cannot be evaluated
 ├── StoreError          the store cannot be opened, read or written
-│   └── NotFoundError   it holds nothing of that name
+│   ├── NotFoundError   it holds nothing of that name
+│   └── ConflictError   what is asked contradicts what it holds
 └── OverloadedError     more work came in than is taken on: come again later
 """
 
@@ -107,6 +108,10 @@ class StoreError(RCAError):
 
 class NotFoundError(StoreError):
     """The store holds nothing of that name."""
+
+
+class ConflictError(StoreError):
+    """What is asked contradicts what the store holds."""
 
 
 class OverloadedError(RCAError):

@@ -1,0 +1,178 @@
+"""What the store keeps, as values. Times are int64 nanoseconds since the epoch, UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Stream = Literal["events", "changes"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+DeliveryState = Literal["waiting", "sent", "dead"]
+Part = Literal["document", "page", "graph", "graphml"]
+Opinion = Literal["confirmed", "wrong", "note"]
+
+FINISHED: frozenset[str] = frozenset({"done", "failed", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One event or change as it came in; ``id`` is unique within its stream, ``body`` is JSON."""
+
+    id: str
+    time: int
+    component: str
+    kind: str
+    source: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentRecord:
+    """An incident: what is asked (``description``: the JSON of ``case.json``), and what was answered last."""
+
+    id: str
+    created: int
+    updated: int
+    title: str = ""
+    state: str = "open"
+    fingerprint: str = ""
+    start: int
+    end: int
+    detected: int | None = None
+    description: str = "{}"
+    snapshot: str = ""
+    verdict: str = ""
+    cause: str = ""
+    confidence: float = 0.0
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A piece of work; ``attempt`` counts how often it was taken up, and only the last may finish it."""
+
+    id: str
+    kind: str
+    incident: str
+    state: JobState
+    attempt: int
+    created: int
+    started: int | None = None
+    finished: int | None = None
+    deadline: int | None = None
+    lease: int = 0
+    worker: str = ""
+    progress: str = ""
+    request: str = "{}"
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRecord:
+    """The answer of one job: JSON, HTML and graph, each compressed with gzip."""
+
+    job: str
+    incident: str
+    created: int
+    document: bytes
+    page: bytes = b""
+    graph: bytes = b""
+    graphml: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    """What somebody said of a report: the confirmed cause, that it was wrong, or a note."""
+
+    id: str
+    incident: str
+    time: int
+    who: str
+    opinion: Opinion
+    component: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A message to somebody outside; its id is made of incident, target and content, so none goes out twice."""
+
+    id: str
+    incident: str
+    target: str
+    state: DeliveryState
+    attempt: int
+    due: int
+    created: int
+    body: str
+    error: str = ""
+    receipt: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """An API token: ``digest`` is the SHA-256 of its secret, which is not kept."""
+
+    id: str
+    name: str
+    digest: bytes
+    scopes: tuple[str, ...]
+    created: int
+    expires: int | None = None
+    revoked: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """Who did what to what, and how it ended."""
+
+    time: int
+    who: str
+    action: str
+    subject: str
+    outcome: str
+    trace: str = ""
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A file of ingested telemetry: one signal, the time it spans (inclusive), and its size."""
+
+    id: str
+    signal: str
+    start: int
+    end: int
+    rows: int
+    size: int
+    created: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """What is deleted: everything older than a time in ns.
+
+    ``bodies``: the digests by which a body that comes again is known.
+    """
+
+    events_before: int
+    bodies_before: int
+    incidents_before: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filed:
+    """What filing an incident did: ``replay`` where the same idempotency key had filed it before."""
+
+    incident: str
+    job: str
+    replay: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdempotencyKey:
+    """A sender's name for a request, and the SHA-256 of what it sent under that name."""
+
+    owner: str
+    key: str
+    digest: str
