@@ -19,6 +19,7 @@ CLASSES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "gru": ("rca.detectors.gru", "GRUDetector"),
         "convolution": ("rca.detectors.convolution", "ConvolutionDetector"),
         "ensemble": ("rca.detectors.ensemble", "EnsembleDetector"),
+        "joined": ("rca.detectors.joined", "JoinedDetector"),
     }
 )
 
