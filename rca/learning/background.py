@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from rca.learning.description import Description, Features
+from rca.learning.description import Description
 from rca.learning.own_features import SURPRISE_UNIT
+from rca.learning.scene import Features
 from rca.learning.tokens import Token
 
 # Pseudo-incidents that pull a component's rate towards its service's, and that towards everyone's.
@@ -37,8 +38,7 @@ class Background:
         present: Counter[str] = Counter()
         service_of: dict[str, str] = {}
         for description, causes in incidents:
-            for name, service in zip(description.candidates, description.services, strict=True):
-                service_of[name] = service
+            service_of.update(zip(description.candidates, description.services, strict=True))
             shown.update(_shown(description, causes))
             present.update(_present(description, causes))
         return cls(shown=shown, present=present, service_of=service_of)
@@ -82,9 +82,7 @@ class Background:
         by_service, there_service = self.of_service
         by_all, there_all = self.of_all
         found: list[Features] = []
-        for name, service, tokens in zip(
-            description.candidates, description.services, description.tokens, strict=True
-        ):
+        for name, service, tokens in zip(description.candidates, description.services, description.tokens, strict=True):
             row: Features = {}
             for level, token in tokens:
                 anyone = (by_all[level, token] - own_all[level, token] + 0.5) / (there_all - len(here) + 2.0)

@@ -16,7 +16,7 @@ from types import MappingProxyType
 import numpy as np
 from scipy import sparse
 
-from rca.learning.description import Feature, Features
+from rca.learning.scene import Feature, Features
 
 _BY_LEVEL = (1.0, 0.7, 0.5)
 _LEVELLED = {"shown": 1.0, "alone": 1.0, "surprise": 1.0, "unusual": 1.0, "of_service": 0.5, "many": 0.7}

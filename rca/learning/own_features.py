@@ -13,7 +13,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from rca.learning.description import Features, Scene
+from rca.learning.scene import Features, Scene
 from rca.learning.tokens import NAME
 
 # Thirds of a natural logarithm, so that a surprise of 1 in 20 weighs as much as presence.
@@ -101,4 +101,3 @@ def add_context(scene: Scene) -> Features:
                 found["context", f"one {level} {name}"] = 1.0
     found["context", "signs"] = math.log1p(sum(scene.spread.values())) / 4.0
     return found
-

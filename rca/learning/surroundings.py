@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 
-from rca.learning.description import Features, Scene
+from rca.learning.scene import Features, Scene
 from rca.learning.tokens import BLAMED, FAMILY
 
 # Signs that a component works badly for those who call it.
@@ -118,11 +118,11 @@ def _add_blame_of_calls(pairs: Pairs, features: tuple[Features, ...]) -> None:
     """Each bad call blames its callee by one over the caller's callees, its caller by one over the callee's callers."""
     edges = sorted(pairs[SLOW] | pairs[FAILING])
     leaving, entering = Counter(a for a, _ in edges), Counter(b for _, b in edges)
-    below: Counter[int] = Counter()
-    above: Counter[int] = Counter()
+    below: defaultdict[int, float] = defaultdict(float)
+    above: defaultdict[int, float] = defaultdict(float)
     for a, b in edges:
-        below[b] += 1.0 / leaving[a]  # type: ignore[assignment]
-        above[a] += 1.0 / entering[b]  # type: ignore[assignment]
+        below[b] += 1.0 / leaving[a]
+        above[a] += 1.0 / entering[b]
     for i in sorted({*below, *above}):
         features[i]["client", "blamed as callee"] = math.log1p(below[i])
         features[i]["client", "blamed as caller"] = math.log1p(above[i])
