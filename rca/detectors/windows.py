@@ -20,11 +20,14 @@ _LONGEST = 1.5
 
 
 def healthy_times(times: Times, excluded: Sequence[Window]) -> Bools:
-    """Which times lie in none of the excluded windows: shape (time,)."""
+    """Which samples are of none of the excluded windows: shape (time,).
+
+    A sample describes the step before it, so that the first one after a window goes as well.
+    """
     healthy = np.ones(len(times), bool)
+    step = max(int(np.median(np.diff(times))), 1) if len(times) > 1 else 1
     for window in excluded:
-        start, end = np.searchsorted(times, [window.start, window.end])
-        healthy[start:end] = False
+        healthy &= (times < window.start) | ((times >= window.end + step) & (times > window.start))
     return healthy
 
 
@@ -62,18 +65,16 @@ def split_ends(ends: Rows, length: int, size: int = WINDOW) -> tuple[Rows, Rows]
 def window_view(samples: npt.NDArray[Any], size: int = WINDOW) -> npt.NDArray[Any]:
     """All windows of samples in time order, without a copy: shape (C, T, size x M).
 
-    Sample t of the result is the window that ends with t; times before the first whole window see
-    missing samples (NaN) in front.
+    Window t of the result ends with sample t; what lies before the first sample is 0, or False.
 
     Args:
-        samples: float, shape (C, T, M): time before metrics, so that a window is one stretch of memory.
+        samples: shape (C, T, M): time before metrics, so that a window is one stretch of memory.
     """
-    components, _, metrics = samples.shape
-    front = np.full((components, size - 1, metrics), np.nan, samples.dtype)
-    padded = np.concatenate([front, samples], axis=1)
-    a, b, c = padded.strides
-    shape = (components, samples.shape[1], size * metrics)
-    return np.lib.stride_tricks.as_strided(padded, shape, (a, b, c), writeable=False)
+    components, length, metrics = samples.shape
+    padded = np.zeros((components, size - 1 + length, metrics), samples.dtype)
+    padded[:, size - 1 :] = samples
+    shape = (components, length, size * metrics)
+    return np.lib.stride_tricks.as_strided(padded, shape, padded.strides, writeable=False)
 
 
 def fill_forward(samples: npt.NDArray[Any], limit: int = WINDOW) -> npt.NDArray[Any]:

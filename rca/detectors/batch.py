@@ -1,0 +1,74 @@
+"""What a network learns from: the scaled samples of some components of one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from rca.series import Rows
+from rca.telemetry import Bools, Floats
+
+Weights = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How detectors are trained; none of it but ``fine_tune`` and ``epochs`` changes what is learnt.
+
+    Attributes:
+        fine_tune: False keeps the warm start, the solution of a linear network.
+        epochs: passes over the windows at most; None: as many as the kind of network needs.
+        chunk: components trained at once, as many as fit a processor's cache; None: by kind.
+        device: "cpu", "cuda", or "auto": a GPU if there is one. Weights from a GPU differ in the last digits.
+    """
+
+    fine_tune: bool = True
+    epochs: int | None = None
+    chunk: int | None = None
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Components of one width with their windows.
+
+    Attributes:
+        names: the components; length C.
+        samples: float32, shape (C, T, M): distances from the level in scales, clipped; NaN where missing.
+        learn, held: last samples of the windows to learn from, and to decide and calibrate by.
+        seed: of the whole training; what is drawn for a component depends on it and on the name alone.
+    """
+
+    names: tuple[str, ...]
+    samples: Floats
+    learn: Rows
+    held: Rows
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residuals:
+    """How far samples are from what a network expects.
+
+    Attributes:
+        newest: float32, shape (C, N, M), N times: sample less expectation, in scales; NaN where unknown.
+        power: float32, same shape: mean of the squares over the window that ends here; NaN where
+            unknown.
+    """
+
+    newest: Floats
+    power: Floats
+
+
+def mean_power(gaps: Floats, known: Bools) -> Floats:
+    """Mean square over the known samples of each window: shape (C, N, w, M) to (C, N, M), NaN without any."""
+    squares = np.square(gaps)
+    if known.all():
+        return squares.mean(axis=2)
+    count = known.sum(axis=2, dtype=np.float32)
+    total = np.where(known, squares, np.float32(0)).sum(axis=2)
+    return np.where(count > 0, total / np.maximum(count, 1), np.float32(np.nan))

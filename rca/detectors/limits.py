@@ -1,0 +1,73 @@
+"""From residuals to deviations: what they are in health, and how far healthy windows reach."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from rca.detectors.batch import Residuals
+from rca.telemetry import Bools, Floats
+
+# A residual below a fifth of what its series varies by is none, however well a network foretells it.
+LEAST_UNIT = 0.22
+# Healthy windows reach the quantile; the margin is for those that were not seen.
+QUANTILE, MARGIN = 0.99, 1.5
+# Of what should be known of a component in a window; of less it is not judged.
+LEAST_KNOWN = 0.5
+
+
+def healthy_unit(power: Floats) -> Floats:
+    """Root mean square of healthy residuals: shape (C, N, M) to (C, M), NaN where nothing is known."""
+    known = ~np.isnan(power)
+    count = known.sum(axis=1)
+    mean = np.where(known, power, np.float32(0)).sum(axis=1) / np.maximum(count, 1).astype(np.float32)
+    return np.where(count > 0, np.maximum(np.sqrt(mean), np.float32(LEAST_UNIT)), np.float32(np.nan))
+
+
+def metric_deviations(residuals: Residuals, unit: Floats) -> Floats:
+    """Signed root mean square over each window, in units: shape (C, N, M), NaN where unknown."""
+    return np.copysign(np.sqrt(residuals.power), residuals.newest) / unit[:, None]
+
+
+def component_deviations(power: Floats, unit: Floats, judged: Bools) -> Floats:
+    """Mean over a component's metrics of their root mean squares in units: shape (C, N), NaN where unknown."""
+    size = np.sqrt(power) / unit[:, None]
+    known = ~np.isnan(size)
+    count = known.sum(axis=2)
+    mean = np.where(known, size, np.float32(0)).sum(axis=2) / np.maximum(count, 1).astype(np.float32)
+    return np.where((count > 0) & judged, mean, np.float32(np.nan))
+
+
+def healthy_limit(deviations: Floats) -> Floats:
+    """What healthy windows hardly pass, at least 1: shape (C, N, ...) to (C, ...), NaN where nothing is known."""
+    size = np.sort(np.abs(deviations), axis=1)
+    count = (~np.isnan(size)).sum(axis=1, keepdims=True)
+    place = np.floor(QUANTILE * np.maximum(count - 1, 0)).astype(np.int64)
+    if not size.shape[1]:
+        return np.full((*size.shape[:1], *size.shape[2:]), np.nan, np.float32)
+    reached = np.take_along_axis(size, place, axis=1)[:, 0]
+    return np.maximum(np.float32(1), np.float32(MARGIN) * reached)
+
+
+def score_of(deviations: Floats, limit: Floats | np.float32) -> Floats:
+    """Score in [0, 1], one half at the limit, 0 where unknown; same shape as the deviations."""
+    size = np.abs(deviations) / limit
+    size = np.nan_to_num(size, nan=0.0, posinf=np.finfo(np.float32).max)
+    out: Floats = size / (1 + size)
+    return out
+
+
+def judged_windows(samples: Floats, known_series: Bools, size: int) -> Bools:
+    """Where enough of a component is known to judge it: shape (C, T).
+
+    Args:
+        samples: shape (C, T, M), NaN where missing.
+        known_series: shape (C, M), the series that history had.
+        size: samples of a window.
+    """
+    known: npt.NDArray[np.int64] = (~np.isnan(samples)).sum(axis=2)
+    total = np.concatenate([np.zeros((len(known), 1), np.int64), np.cumsum(known, axis=1)], axis=1)
+    ends = np.arange(1, known.shape[1] + 1)
+    inside = total[:, ends] - total[:, np.maximum(ends - size, 0)]
+    due = size * known_series.sum(axis=1)[:, None]
+    return (inside >= LEAST_KNOWN * due) & (inside > 0)
