@@ -82,6 +82,7 @@ def write_report(
         operational=_operational(suspicion, causes) if found else (),
         timings=dict(stages.timings),
         first_failing=next((name for name in ranking.names if name in able), ""),
+        degraded=tuple(stages.degraded),
     )
 
 

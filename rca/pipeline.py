@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from rca.causality import link_events
+from rca.detectors.protocol import Detector
+from rca.errors import ModelError
 from rca.explain import write_report
 from rca.extract.all import extract_events
 from rca.extract.context import Context, prepare
@@ -14,7 +16,13 @@ from rca.suspects import rank_suspects
 from rca.types import Case, Report
 
 
-def analyze(case: Case, settings: Settings | None = None, *, rules: tuple[Rule, ...] | None = None) -> Report:
+def analyze(
+    case: Case,
+    settings: Settings | None = None,
+    *,
+    rules: tuple[Rule, ...] | None = None,
+    detector: Detector | None = None,
+) -> Report:
     """Explain one incident: ranked root causes, each with its evidence and the chain to the symptom.
 
     Args:
@@ -22,14 +30,19 @@ def analyze(case: Case, settings: Settings | None = None, *, rules: tuple[Rule, 
             baseline makes a small one, and the report says so.
         settings: the default serves every system.
         rules: causality rules (default: the bundled ones).
+        detector: trained on the system's history (default: the one that ``case.model`` refers to). Without one, for
+            what it does not know, and where it is damaged, the robust one answers.
 
     Raises:
         InputError: the case contradicts itself.
     """
     settings = settings or Settings()
     stages = Stages()
+    if detector is None and case.model:
+        with stages("model"):
+            detector = _trained_detector(case.model, stages)
     with stages("prepare"):
-        context: Context = prepare(case, settings)
+        context: Context = prepare(case, settings, detector)
     with stages("events"):
         events = extract_events(context, stages)
     with stages("graph"):
@@ -40,3 +53,14 @@ def analyze(case: Case, settings: Settings | None = None, *, rules: tuple[Rule, 
         suspicion = rank_suspects(context, ranking.first, ranking.onset)
     with stages("report"):
         return write_report(context, graph, ranking, suspicion, stages)
+
+
+def _trained_detector(reference: str, stages: Stages) -> Detector | None:
+    """The stored detector; None where it cannot be used, which the report says."""
+    from rca.registry import load_model
+
+    try:
+        return load_model(reference).detector
+    except ModelError as error:
+        stages.degrade(f"the trained detector {reference!r} was not used, the robust one answered: {error}")
+        return None

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Stages:
-    """Timings in seconds by stage, and warnings in order."""
+    """Timings in seconds by stage, warnings in order, and those of them that say what had to be done without."""
 
     timings: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    degraded: list[str] = field(default_factory=list)
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
@@ -28,3 +29,9 @@ class Stages:
         """Note what the reader of the report has to know."""
         if sentence not in self.warnings:
             self.warnings.append(sentence)
+
+    def degrade(self, sentence: str) -> None:
+        """Note that something could not be used and what answered in its place; a warning as well."""
+        if sentence not in self.degraded:
+            self.degraded.append(sentence)
+        self.warn(sentence)

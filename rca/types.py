@@ -225,12 +225,17 @@ class Incident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """All that an algorithm may see of one incident. Never the answer."""
+    """All that an algorithm may see of one incident. Never the answer.
+
+    ``model`` refers to the trained detector of its system: ``name``, ``name@version`` or a path; "" where there
+    is none.
+    """
 
     incident: Incident
     telemetry: Telemetry
     topology: Topology | None = None
     health: HealthProfile | None = None
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,6 +303,7 @@ class Report:
     that are degraded because of it). ``suspects`` are changes in order of suspicion; ``culprit``
     the id of the change that is believed, or "none"; ``operational`` are causes that are no change
     (demand, a full host, bad data, the world outside): their severity is the belief in them.
+    ``degraded`` are those of the ``warnings`` that say what could not be used and what answered in its place.
     """
 
     incident: Incident
@@ -317,3 +323,4 @@ class Report:
     operational: tuple[Event, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     first_failing: str = ""
+    degraded: tuple[str, ...] = ()

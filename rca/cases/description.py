@@ -7,6 +7,7 @@ Nearly everything may be left out; either ``window.start`` or ``detected_at`` ma
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,8 @@ SAMPLES_BEFORE_DETECTION = 10
 NO_BASELINE = "none"
 LEAST = '{"detected_at": "2026-01-31T12:00:00Z"}'
 TIME_REMEDY = "Write ISO 8601 with a zone, such as 2026-01-31T12:00:00Z, or a number of s, ms, us or ns"
+
+_MODEL = re.compile(r"[a-z0-9._-]{1,64}(@[0-9]{4,6})?")
 
 _Time = str | int | float
 _ABSENT = msgspec.Raw()
@@ -57,6 +60,7 @@ class Description(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
     hosts: dict[str, str] = {}
     replica_of: dict[str, str] = {}
     attributes: dict[str, dict[str, str]] = {}
+    model: str = ""
     telemetry: msgspec.Raw = _ABSENT
 
     @property
@@ -129,7 +133,18 @@ def case_from_description(
                 where=f"{where}, symptoms[{i}]",
                 remedy=_suggest(symptom.component, known),
             )
-    return Case(incident=incident, telemetry=telemetry, topology=topology)
+    return Case(incident=incident, telemetry=telemetry, topology=topology, model=_model(described, where))
+
+
+def _model(described: Description, where: str) -> str:
+    """The name of the trained detector; a description may come from outside and cannot lead into the file system."""
+    if described.model and not _MODEL.fullmatch(described.model):
+        raise CaseError(
+            f"{described.model[:80]!r} is no name of a model",
+            where=f"{where}, model",
+            remedy="Write name or name@version; a path can be given to `rca analyze --model`",
+        )
+    return described.model
 
 
 def incident_window_from_json(content: bytes, *, where: str = "window", max_bytes: int = MAX_BYTES) -> Case:
@@ -167,6 +182,7 @@ def describe(case: Case) -> Description:
         detected_at=None if incident.detected_at is None else to_text(incident.detected_at),
         onset=None if incident.onset is None else to_text(incident.onset),
         symptoms=[_Symptom(component=s.component, metric=s.metric, direction=s.direction) for s in incident.symptoms],
+        model=case.model if _MODEL.fullmatch(case.model) else "",
     )
 
 

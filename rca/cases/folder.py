@@ -87,6 +87,7 @@ def read_case(path: str | Path) -> Case:
         telemetry=case.telemetry,
         topology=case.topology,
         health=load_profile(folder / PROFILE),
+        model=case.model,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rca.cli.model_option import ModelOption, ModelsOption, model_reference
 from rca.cli.terminal import Format, check_writable, messages, output, write_text
 
 
@@ -22,6 +23,8 @@ def analyze(
     onset: Annotated[
         str | None, typer.Option("--onset", help="When it began, if that is known: 2026-01-31T12:00:00Z.")
     ] = None,
+    model: ModelOption = None,
+    models: ModelsOption = None,
 ) -> None:
     """Find the root causes of an incident."""
     from rca.cases.folder import read_case
@@ -35,6 +38,9 @@ def analyze(
         from rca.health.storage import load_profile
 
         given = replace(given, health=load_profile(history))
+    trained = model_reference(model, models)
+    if trained is not None:
+        given = replace(given, model=trained)
     if onset is not None:
         given = replace(given, incident=replace(given.incident, onset=to_nanoseconds(onset)))
 

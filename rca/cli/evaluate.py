@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from rca.cli.model_option import ModelOption, ModelsOption, model_reference
 from rca.cli.terminal import check_writable, messages, output, printable, progress, table
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def evaluate(
     train: Annotated[
         str | None, typer.Option("--train", help="Labelled incidents to learn from: a folder, or 5-fold.")
     ] = None,
+    model: ModelOption = None,
+    models: ModelsOption = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", help="Incidents analysed side by side; default: 1, with Ray all processors.")
     ] = None,
@@ -58,6 +61,7 @@ def evaluate(
             methods=tuple(method) if method else None,
             onset=onset,
             train=train,
+            model=model_reference(model, models),
             jobs=jobs,
             backend=backend,
             progress=show,
@@ -89,6 +93,8 @@ def _print(figures: Mapping[str, Any], onset: str) -> None:
         if "first_failing" in row:
             counts = f"first failing {row['first_failing']}, culprit {row['culprit']}, decoys {row['decoys']}"
             console.print(printable(f"{name}: {counts}"))
+        if "degraded" in row:
+            console.print(printable(f"{name}: the trained detector could not be used in {row['degraded']} incidents"))
     windows = figures["without_fault"]
     if windows:
         found = ", ".join(f"{name} {row['false_causes']}" for name, row in methods.items() if "false_causes" in row)

@@ -25,6 +25,7 @@ class Opinion:
         culprit: id of the change that it blames, "none", or None where it says nothing of changes.
         findings: what was wrong, first candidate first.
         believed: whether it says that there is a cause at all; a mere ranking always does.
+        degraded: whether it had to do without something that it was given.
     """
 
     scores: Mapping[str, float]
@@ -33,6 +34,7 @@ class Opinion:
     culprit: str | None = None
     findings: tuple[Finding, ...] = ()
     believed: bool = True
+    degraded: bool = False
 
 
 def find_method(name: str) -> Callable[[Case], Opinion]:
@@ -56,6 +58,7 @@ def read_report(report: Report) -> Opinion:
         culprit=report.culprit,
         findings=tuple(_finding(cause) for cause in report.root_causes),
         believed=report.verdict == "cause",
+        degraded=bool(report.degraded),
     )
 
 

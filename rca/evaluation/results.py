@@ -29,6 +29,7 @@ class MethodResult:
         first_failing: chance in [0, 1] that the labelled first failing service comes first.
         culprit: id of the change that is named, "none", or None where the method names no change.
         believed: whether the method says that there is a cause at all.
+        degraded: whether it had to do without something that it was given.
         metric_rank, fault_rank: rank at which component and metric, or component and type of fault,
             are right; None where never.
     """
@@ -40,6 +41,7 @@ class MethodResult:
     first_failing: float = 0.0
     culprit: str | None = None
     believed: bool = False
+    degraded: bool = False
     metric_rank: int | None = None
     fault_rank: int | None = None
 
@@ -110,6 +112,9 @@ class Evaluation:
         figures: dict[str, Any] = dict(self.measures(method))
         figures["seconds_per_incident"] = float(np.mean([r.seconds for r in results])) if results else 0.0
         figures["failed"] = sum(bool(result.failure) for result in results)
+        degraded = sum(result.degraded for result in results)
+        if degraded:
+            figures["degraded"] = degraded
         figures["intervals"] = {name: list(pair) for name, pair in self.intervals(method).items()}
         if method == OURS:
             figures.update(self._fine_levels(method))

@@ -30,6 +30,7 @@ def evaluate(
     methods: Sequence[str] | None = (OURS,),
     onset: Onset = "estimated",
     train: str | Path | None = None,
+    model: str | None = None,
     jobs: int | None = None,
     backend: Backend = "loky",
     progress: Progress | None = None,
@@ -42,6 +43,8 @@ def evaluate(
         methods: of ``METHODS``; all where None.
         onset: whether the time of the injection is given.
         train: labelled incidents to learn from; no method learns yet.
+        model: the trained detector of ``rca``, as ``Case.model`` refers to it; "" for none, None for what each
+            case says.
         jobs: incidents analysed side by side; see ``rca.parallel.run_tasks``.
         backend: where: loky, processes here, or Ray, a cluster.
         progress: called with the incidents done and their number, 0 while it is unknown.
@@ -49,11 +52,15 @@ def evaluate(
     Raises:
         EvaluationError: a set, method or option is unknown, or there are no incidents.
         CaseError, TelemetryError: the set is malformed.
+        ModelError: the given model cannot be used.
         WorkerError: there is no such backend, or its workers die again and again.
     """
     names = _check(methods, train, jobs)
     check_backend(backend, jobs)
-    labelled = load_set(set_name, data, onset=onset)
+    labelled: Iterable[LabelledCase] = load_set(set_name, data, onset=onset)
+    if model is not None:
+        _check_model(model)
+        labelled = (LabelledCase(replace(case, model=model), answer) for case, answer in labelled)
     found = _assess_all(labelled, names, jobs, backend, progress)
     if not found:
         raise EvaluationError("the set has no incidents", where=data, remedy="Unpack the set completely")
@@ -74,6 +81,14 @@ def _check(methods: Sequence[str] | None, train: str | Path | None, jobs: int | 
     if not names:
         raise EvaluationError("no method is given", remedy=f"Use some of {', '.join(METHODS)}")
     return names
+
+
+def _check_model(model: str) -> None:
+    """A figure that was to be a model's must not be that of another detector."""
+    if model:
+        from rca.registry import load_model
+
+        load_model(model)
 
 
 def _assess_all(
@@ -124,6 +139,7 @@ def _judge(opinion: Opinion, components: Sequence[str], answer: Answer) -> Metho
         first_failing=float(first is not None and _failed_first(opinion, first)),
         culprit=opinion.culprit,
         believed=opinion.believed and bool(opinion.scores),
+        degraded=opinion.degraded,
         metric_rank=metric_rank(opinion.findings, answer) if answer.metric else None,
         fault_rank=fault_rank(opinion.findings, answer) if answer.kind else None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rca.errors import RCAError
+from rca.errors import DetectorError, RCAError
 from rca.extract.absence import extract_absence
 from rca.extract.alerts import extract_alerts
 from rca.extract.amounts import extract_amounts
@@ -20,6 +20,7 @@ from rca.extract.own_time import extract_own_time
 from rca.extract.requests import extract_requests
 from rca.extract.saturation import extract_saturation
 from rca.extract.silence import extract_silence
+from rca.extract.unusual import extract_unusual
 from rca.stages import Stages
 from rca.types import Event
 
@@ -41,6 +42,7 @@ EXTRACTORS: tuple[tuple[str, Extractor], ...] = (
     ("network", _network),
     ("own time", lambda context: extract_own_time(context, context.requests)),
     ("saturation", lambda context: extract_saturation(context, context.requests)),
+    ("unusual", extract_unusual),
     ("absence", extract_absence),
     ("demand", extract_demand),
     ("amounts", extract_amounts),
@@ -61,6 +63,8 @@ def extract_events(context: Context, stages: Stages) -> list[Event]:
         with stages(f"events: {name}"):
             try:
                 events.extend(extract(context))
+            except DetectorError as error:
+                stages.degrade(f"the trained detector was not used, the robust one answered: {error}")
             except RCAError as error:
                 stages.warn(f"no evidence from {name}: {error}")
     return sorted(events, key=lambda event: (event.start, event.component, event.id))

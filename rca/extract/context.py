@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from rca.detectors.protocol import Detector
 from rca.extract.meaning import classify
 from rca.health import HealthProfile
 from rca.logs.messages import unwrap_batch
@@ -34,6 +35,8 @@ class Context:
         ends: where the evidence of each candidate ends, ns, shape (candidates,).
         joined: what ``linked`` is, where that is known already.
         told: the template codes of lines that made the health profile, -1 for others; shape (lines,).
+        detector: trained on the system's history, for the components that it knows; the robust one of ``health``
+            answers for the others.
     """
 
     case: Case
@@ -44,6 +47,7 @@ class Context:
     settings: Settings
     joined: LinkedSpans | None = None
     told: npt.NDArray[np.int32] | None = None
+    detector: Detector | None = None
 
     @cached_property
     def linked(self) -> LinkedSpans:
@@ -96,7 +100,7 @@ class Context:
         return Window(start=int(self.onsets.min()), end=int(self.ends.max()))
 
 
-def prepare(case: Case, settings: Settings) -> Context:
+def prepare(case: Case, settings: Settings, detector: Detector | None = None) -> Context:
     """The context of an analysis: metrics on one axis, clean log lines, observed topology, a health profile.
 
     Without a given profile the part of the telemetry before the window (or the incident's stated
@@ -132,6 +136,7 @@ def prepare(case: Case, settings: Settings) -> Context:
         settings=settings,
         joined=linked,
         told=told,
+        detector=detector,
     )
 
 

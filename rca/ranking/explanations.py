@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 OVER_CALLS = ("self", "dependency", "caller")
 # What a starved component shows; that its host is busy is no reason for errors.
 STARVED = ("self_time.up", "latency.up", "gc.overhead")
-ON_THE_WAY = ("network.slow", "calls.failing")
+ON_THE_WAY = ("network.slow", "calls.failing", "metrics.unusual")
 # Evidence of this many powers of ten (or times the healthy limit) is believed by half.
 SURE = 3.0
 

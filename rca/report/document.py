@@ -42,6 +42,7 @@ def to_document(report: Report, *, timings: bool = False) -> dict[str, Any]:
         "operational": _ids(report.operational),
         "missing": list(report.missing),
         "warnings": list(report.warnings),
+        "degraded": list(report.degraded),
         "events": {event.id: _event(event) for event in events},
         "edges": _edges(report, events),
     }
