@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python;
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test check bench docs readme wheel format clean
+.PHONY: help demo servers test check bench docs readme wheel format clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -21,6 +21,15 @@ help:  ## this list
 
 demo: $(VENV)/.installed  ## explain the bundled demo incident
 	@$(BIN)/rca demo
+
+# Debian's names; tests whose server is missing are skipped and say so.
+SERVERS := prometheus prometheus-alertmanager victoria-metrics postgresql openjdk-17-jre-headless chromium
+servers:  ## install the real servers that the tests start (Debian, as root)
+	@missing=; for package in $(SERVERS); do \
+		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
+	test -z "$$missing" || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } || \
+		echo "Could not install$$missing: the tests that need them are skipped." >&2
 
 test: $(VENV)/.installed-dev  ## the whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
