@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rca.detectors.protocol import ComponentScores, Detector, State
-from rca.detectors.state import REMEDY, same_detector
+from rca.detectors.state import REMEDY, same_detector, take_names
 from rca.errors import DetectorError
 from rca.telemetry import Floats, MetricFrame
 from rca.types import Window
@@ -100,16 +100,17 @@ class JoinedDetector:
                 raise DetectorError("an array belongs to no part", where=name[:80], remedy=REMEDY)
             arrays[int(number)][own] = array
         for part, own_arrays in zip(told, arrays, strict=True):
-            config, names = (part.get("config"), part.get("components")) if isinstance(part, dict) else (None, None)
-            if not isinstance(config, dict) or config.get("detector") == NAME or not _are_names(names):
-                raise DetectorError("a part does not say what it is", where=NAME, remedy=REMEDY)
+            config, names = _read_part(part)
             parts.append(restore(State(config=config, arrays=own_arrays)))
-            components.append(tuple(names))
+            components.append(names)
         return cls(parts=tuple(parts), components=tuple(components))
 
 
-def _are_names(names: Any) -> bool:
-    return isinstance(names, list) and all(isinstance(name, str) for name in names)
+def _read_part(part: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+    config, names = (part.get("config"), part.get("components")) if isinstance(part, dict) else (None, None)
+    if not isinstance(config, dict) or config.get("detector") == NAME or not isinstance(names, list):
+        raise DetectorError("a part does not say what it is", where=NAME, remedy=REMEDY)
+    return config, take_names(State(config={"components": names}, arrays={}), "components")
 
 
 def join(parts: Sequence[Detector], components: Sequence[Sequence[str]]) -> Detector:

@@ -97,11 +97,7 @@ class LoadedModel:
         Raises:
             ModelError: the file is damaged.
         """
-        if not self.described.statistics:
-            return {}
-        manifest = read_manifest(self.path)
-        content = read_listed(self.path, STATISTICS, manifest)
-        return load_arrays(content, self.described.statistics, where=str(self.path / STATISTICS))
+        return statistics_of(self.path)[1]
 
 
 def save_model(
@@ -230,6 +226,20 @@ def read_description(path: Path, manifest: Mapping[str, _Entry]) -> Description:
             f"is that of version {described.version}", where=where, remedy="Copy versions under their names"
         )
     return described
+
+
+def statistics_of(path: Path) -> tuple[SeriesNames, dict[str, npt.NDArray[Any]]]:
+    """The series of a version, and how their samples were distributed; nothing where that was not kept.
+
+    Raises:
+        ModelError: it is missing or damaged.
+    """
+    manifest = read_manifest(path)
+    described = read_description(path, manifest)
+    if not described.statistics:
+        return described.series(), {}
+    content = read_listed(path, STATISTICS, manifest)
+    return described.series(), load_arrays(content, described.statistics, where=str(path / STATISTICS))
 
 
 def _restore(weights: bytes, described: Description, where: str) -> Detector:
