@@ -122,13 +122,8 @@ def fit_softmax(design: Design, labels: Labels, types: int, *, penalty: float) -
             - (share / of_both)[incident][:, None] * right_type
         )
         of_context = np.add.reduceat(gradient, starts, axis=0)
-        slope = np.concatenate(
-            [
-                features @ gradient.sum(axis=1),
-                (features @ gradient).ravel(),
-                CONTEXT * (context @ of_context).ravel(),
-            ]
-        )
+        of_types = features @ gradient
+        slope = np.concatenate([of_types.sum(axis=1), of_types.ravel(), CONTEXT * (context @ of_context).ravel()])
         return float(-(labels.weight * logs).sum() + 0.5 * penalty * flat @ flat), slope + penalty * flat
 
     size = columns * (1 + types) + context_columns * types
@@ -146,8 +141,8 @@ def _shaped(flat: Floats, cut: tuple[int, int], columns: int, context_columns: i
 
 def _logits(design: Design, model: Softmax) -> Floats:
     of_incident = CONTEXT * (design.context @ model.context)
-    own: Floats = (design.features @ model.common + design.offset)[:, None]
-    return np.asarray(own + design.features @ model.by_type + of_incident[design.incident])
+    own = design.features @ (model.common[:, None] + model.by_type)
+    return np.asarray(own + design.offset[:, None] + of_incident[design.incident])
 
 
 def _normalised(logits: Floats, design: Design) -> Floats:
