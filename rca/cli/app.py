@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from rca.cli import analyze, demo, doctor, evaluate, profile, rules, simulate, version
+from rca.cli import analyze, demo, doctor, evaluate, models, profile, rules, simulate, train, version
 from rca.cli.terminal import show_error
 from rca.errors import RCAError
 
 BAD_INPUT = 2
-_ORDER = ("demo", "analyze", "doctor", "profile", "rules", "simulate", "evaluate", "version")
+_ORDER = ("demo", "analyze", "doctor", "profile", "rules", "simulate", "evaluate", "train", "models", "version")
 OUR_FAULT = 70  # EX_SOFTWARE of BSD's sysexits.h
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
@@ -96,6 +96,8 @@ app.command("demo")(demo.demo)
 app.command("analyze")(analyze.analyze)
 app.add_typer(profile.app, name="profile")
 app.command("evaluate")(evaluate.evaluate)
+app.command("train")(train.train)
+app.add_typer(models.app, name="models")
 app.command("simulate")(simulate.simulate)
 app.add_typer(rules.app, name="rules")
 app.command("doctor")(doctor.doctor)

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +79,12 @@ class LoadedModel:
         described: all of ``model.json``.
     """
 
-    detector: Detector
+    detector: Detector = field(repr=False)
     name: str
     version: str
     path: Path
-    series: SeriesNames
-    described: Description
+    series: SeriesNames = field(repr=False)
+    described: Description = field(repr=False)
 
     @property
     def reference(self) -> str:
