@@ -33,6 +33,10 @@ class SignatureError(SourceError):
 
 
 class UnavailableError(SourceError):
-    """A server that was asked does not answer, or answers with an error."""
+    """A server that was asked does not answer, or answers with an error.
+
+    ``answered`` is the HTTP status of its answer, 0 where there was none.
+    """
 
     status = 502
+    answered = 0

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from rca.errors import SourceError
+from rca.errors import OverloadedError, SourceError
 from rca.sources.bodies import DEFAULT_LIMITS, Limits
 from rca.sources.errors import SignatureError, TooLargeError
 from rca.sources.naming import DEFAULT_NAMING, Naming
@@ -26,10 +26,6 @@ _METHODS: dict[Signal, str] = {
     "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService",
     "logs": "opentelemetry.proto.collector.logs.v1.LogsService",
 }
-
-
-class OverloadedError(Exception):
-    """Raised by ``deliver`` where nothing more can be taken just now: the sender is told to come again."""
 
 
 def add_otlp(
