@@ -50,8 +50,8 @@ def _row(entry: Entry) -> tuple[str, ...]:
         entry.version,
         described.detector,
         str(len(described.features.components)),
-        described.created,
-        described.data.end,
+        described.created[:16],
+        described.data.end[:16],
         "bundled" if entry.bundled else "",
     )
 

@@ -53,7 +53,8 @@ def test_every_command_stands_in_the_docs_with_all_its_options(command: str) -> 
 
 
 def test_no_option_stands_in_the_docs_that_does_not_exist() -> None:
-    known = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
+    parameters = [parameter for command in COMMANDS.values() for parameter in command.params]
+    known = {option for each in parameters for option in (*each.opts, *each.secondary_opts)}
     known |= {"--help", "--debug"}
     written = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", CLI))
     assert written <= known
