@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rca.cases.folder import read_case, write_case
     from rca.causality import CausalityGraph
+    from rca.client import Client
     from rca.errors import RCAError
     from rca.evaluation import evaluate
     from rca.health import HealthProfile
@@ -39,6 +40,7 @@ __all__ = [
     "Case",
     "CausalityGraph",
     "Change",
+    "Client",
     "Event",
     "HealthProfile",
     "Incident",
@@ -63,6 +65,7 @@ __all__ = [
 
 _HOME = {
     "CausalityGraph": "rca.causality",
+    "Client": "rca.client",
     "HealthProfile": "rca.health",
     "MetricFrame": "rca.telemetry",
     "RCAError": "rca.errors",

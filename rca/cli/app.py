@@ -11,12 +11,40 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from rca.cli import analyze, demo, doctor, evaluate, models, profile, rules, simulate, train, version
+from rca.cli import (
+    analyze,
+    demo,
+    doctor,
+    evaluate,
+    incident,
+    models,
+    profile,
+    rules,
+    serve,
+    simulate,
+    token,
+    train,
+    version,
+)
 from rca.cli.terminal import show_error
 from rca.errors import RCAError
 
 BAD_INPUT = 2
-_ORDER = ("demo", "analyze", "doctor", "profile", "rules", "simulate", "evaluate", "train", "models", "version")
+_ORDER = (
+    "demo",
+    "analyze",
+    "doctor",
+    "profile",
+    "rules",
+    "simulate",
+    "evaluate",
+    "train",
+    "models",
+    "serve",
+    "incident",
+    "token",
+    "version",
+)
 OUR_FAULT = 70  # EX_SOFTWARE of BSD's sysexits.h
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
@@ -101,6 +129,9 @@ app.add_typer(models.app, name="models")
 app.command("simulate")(simulate.simulate)
 app.add_typer(rules.app, name="rules")
 app.command("doctor")(doctor.doctor)
+app.command("serve")(serve.serve)
+app.add_typer(incident.app, name="incident")
+app.add_typer(token.app, name="token")
 app.command("version")(version.version)
 
 

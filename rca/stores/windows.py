@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rca.errors import InputError, NotFoundError, OverloadedError, RCAError, StoreError
@@ -38,7 +38,7 @@ _ORPHAN = HOUR  # a file that is in no manifest for so long belongs to a write t
 
 @dataclass(slots=True)
 class _Parcel:
-    received: Received
+    content: Received | list[Packed]
     digest: str
     rows: int
     done: Future[bool]
@@ -69,13 +69,19 @@ class WindowStore:
         """Rows that wait to be written."""
         return self._rows
 
-    def append(self, received: Received, digest: str) -> Future[bool]:
-        """Hands in samples, lines and spans; done when they are durable, False where they were already.
+    def append(self, content: Received | list[Packed], digest: str) -> Future[bool]:
+        """Hands in samples, lines and spans, or files of them; done when they are durable.
+
+        The result is False where the same digest was stored before, and nothing was done.
 
         Raises:
             OverloadedError: too many rows wait already.
         """
-        rows = len(received.samples) + len(received.logs) + len(received.spans)
+        rows = (
+            sum(packed.rows for packed in content)
+            if isinstance(content, list)
+            else len(content.samples) + len(content.logs) + len(content.spans)
+        )
         done: Future[bool] = Future()
         done.set_running_or_notify_cancel()
         with self._lock:
@@ -84,7 +90,7 @@ class WindowStore:
             if self._rows and self._rows + rows > CAPACITY:
                 raise OverloadedError("telemetry comes in faster than it is written", remedy="Send again in a second")
             self._rows += rows
-            self._waiting.put(_Parcel(received, digest, rows, done))
+            self._waiting.put(_Parcel(content, digest, rows, done))
         return done
 
     def files_of(self, window: Window) -> list[tuple[str, bytes]]:
@@ -208,9 +214,11 @@ class WindowStore:
 
         if not parcels:
             return
-        # Changes and alerts are kept elsewhere; merging them here would only cost time.
-        bare = [replace(parcel.received, changes=(), alerts=()) for parcel in parcels]
-        segments = [self._store_file(packed) for packed in pack(Received.merge(bare))]
+        loose = [parcel.content for parcel in parcels if not isinstance(parcel.content, list)]
+        files = [packed for parcel in parcels if isinstance(parcel.content, list) for packed in parcel.content]
+        if loose:
+            files += pack(Received.merge(loose))
+        segments = [self._store_file(packed) for packed in files]
         self._store.add_segments(segments, [parcel.digest for parcel in parcels], time.time_ns()).result()
 
     def _store_file(self, packed: Packed) -> Segment:

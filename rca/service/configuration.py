@@ -1,0 +1,308 @@
+"""The configuration of the service: a YAML file, over it the environment, over that the command line.
+
+Every field below may stand in the file under its name, and in the environment as ``RCA_`` and its
+name in capitals. Lists are written with commas there. A secret may also be given as the path of a
+file that holds it: ``RCA_ADMIN_TOKEN_FILE``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from rca.errors import InputError, SettingsError
+from rca.yaml_files import Mapped, read_yaml
+
+PREFIX = "RCA_"
+SECRETS = ("admin_token", "github_secrets", "pagerduty_secrets", "grafana_secrets")
+# What other parts of rca read from the environment.
+_FOREIGN = ("RCA_TOKEN", "RCA_URL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """All fields with their defaults, which serve a single machine. Sizes are MiB, times seconds where not said."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on; 0.0.0.0 is every one."""
+
+    port: int = 8080
+    """The port to listen on; 0 lets the system choose."""
+
+    data: str = "rca-data"
+    """The folder for the database, telemetry and snapshots."""
+
+    store: str = ""
+    """Where records are kept: sqlite:PATH or postgresql://user@host/database; empty: rca.db in the data folder."""
+
+    files: str = ""
+    """Where telemetry and snapshots lie: folder or database; empty: a folder, with PostgreSQL the database."""
+
+    tls_certificate: str = ""
+    """A PEM file with the server's certificate and its chain; empty: plain HTTP."""
+
+    tls_key: str = ""
+    """The PEM file of its key."""
+
+    tls_client_authority: str = ""
+    """A PEM file of authorities; clients must show a certificate of one of them."""
+
+    admin_token: str = ""
+    """Secret. A token with all scopes, 32 characters at least; empty: the first start makes and prints one."""
+
+    github_secrets: tuple[str, ...] = ()
+    """Secret. With which GitHub signs its webhooks; two while one is being replaced."""
+
+    pagerduty_secrets: tuple[str, ...] = ()
+    """Secret. With which PagerDuty signs its webhooks."""
+
+    grafana_secrets: tuple[str, ...] = ()
+    """Secret. With which Grafana signs its webhooks, where it does."""
+
+    component_labels: tuple[str, ...] = ()
+    """Labels or attributes that name the component, tried before the usual ones (service.name, app, job …)."""
+
+    namespaces: bool = False
+    """Whether the namespace is part of a component's name: where two services share one."""
+
+    replicas: bool = False
+    """Whether each replica is a component of its own."""
+
+    topology: str = ""
+    """A topology file that adds to what telemetry shows."""
+
+    top_k: int = 5
+    """Root causes in a report."""
+
+    baseline_minutes: int = 60
+    """How much healthy time before the window is read from ingested telemetry where a request does not say."""
+
+    analysts: int = 0
+    """Processes that analyse; 0: one per processor but one."""
+
+    decoders: int = 1
+    """Processes that read large bodies."""
+
+    worker_memory: int = 4096
+    """Address space of each of these processes; what needs more fails alone."""
+
+    max_json: int = 8
+    """The largest window as JSON, inflated."""
+
+    max_body: int = 64
+    """The largest body of any other form, inflated."""
+
+    max_header: int = 32
+    """Largest request line and headers, in KiB."""
+
+    max_in_flight: int = 256
+    """Bodies held in memory at one time; beyond, requests are answered with 503."""
+
+    max_connections: int = 2000
+    """Connections at one time; beyond, they are answered with 503."""
+
+    max_queued: int = 100
+    """Analyses that may wait; beyond, requests are answered with 503."""
+
+    header_seconds: float = 10.0
+    """How long a client may take to send its headers."""
+
+    body_seconds: float = 60.0
+    """How long a client may take to send a body."""
+
+    idle_seconds: float = 10.0
+    """How long a client may pause within a body."""
+
+    keep_alive_seconds: float = 15.0
+    """How long a connection stays open between requests."""
+
+    wait_seconds: float = 10.0
+    """How long a request waits for its report before it is answered with 202."""
+
+    analysis_seconds: float = 300.0
+    """How long an analysis may take before it is stopped."""
+
+    queue_seconds: float = 1800.0
+    """How long an analysis may wait for a worker before it is given up."""
+
+    lease_seconds: float = 30.0
+    """How long a job belongs to a replica that says nothing more."""
+
+    attempts: int = 3
+    """How often a job is taken up before it counts as failed."""
+
+    stop_seconds: float = 30.0
+    """How long running requests and analyses may take after SIGTERM."""
+
+    event_days: float = 30.0
+    """How long events, changes and the topology are kept."""
+
+    telemetry_days: float = 3.0
+    """How long ingested telemetry is kept."""
+
+    telemetry_size: int = 20480
+    """Ingested telemetry beyond this is deleted, the oldest first."""
+
+    window_size: int = 512
+    """The largest window that is read from ingested telemetry, as it lies in files."""
+
+    incident_days: float = 400.0
+    """How long incidents, their snapshots, reports and feedback, and the audit log are kept."""
+
+    resend_hours: float = 6.0
+    """How long a body is known by, so that sending it again has no effect."""
+
+    maintenance_seconds: float = 300.0
+    """How often small files are merged and old ones deleted."""
+
+    log_level: str = "info"
+    """debug, info, warning or error."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0:
+                raise SettingsError(f"{field.name} is {value}", remedy="Give a number that is not negative")
+            if field.name not in _MAY_BE_ZERO and field.type in ("int", "float") and not value:
+                raise SettingsError(f"{field.name} is 0", remedy="Give a number above 0")
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                choices = ", ".join(choice for choice in allowed if choice)
+                raise SettingsError(f"{name} is {getattr(self, name)!r}", remedy=f"Give one of {choices}")
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise SettingsError("tls_certificate and tls_key belong together", remedy="Give both, or none")
+        if self.port > 65535:
+            raise SettingsError(f"port is {self.port}", remedy="Give a number below 65536")
+        if self.admin_token and len(self.admin_token) < _SHORTEST_TOKEN:
+            raise SettingsError(
+                f"admin_token has fewer than {_SHORTEST_TOKEN} characters", remedy="Make one: openssl rand -hex 32"
+            )
+
+    @property
+    def store_url(self) -> str:
+        """Where records are kept, spelt out."""
+        return self.store or f"sqlite:{Path(self.data) / 'rca.db'}"
+
+    @property
+    def files_in_database(self) -> bool:
+        """Whether telemetry and snapshots lie in the database."""
+        return (self.files or ("folder" if self.store_url.startswith("sqlite:") else "database")) == "database"
+
+    @property
+    def analyst_count(self) -> int:
+        """Processes that analyse."""
+        return self.analysts or max(1, (os.cpu_count() or 1) - 1)
+
+
+_MAY_BE_ZERO = ("port", "analysts")
+_SHORTEST_TOKEN = 32
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "files": ("", "folder", "database"),
+    "log_level": ("debug", "info", "warning", "error"),
+}
+
+
+def load_configuration(
+    path: str | Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    given: Mapping[str, Any] | None = None,
+) -> Configuration:
+    """The configuration of a file, the environment (default: the process's) and given values, the last first.
+
+    Raises:
+        SettingsError: an unknown field, a value of another type or out of its range.
+    """
+    values = {} if path is None else _from_file(Path(path))
+    values |= _from_environment(os.environ if environment is None else environment)
+    values |= {name: value for name, value in (given or {}).items() if value is not None}
+    return Configuration(**values)
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        node = read_yaml(path)
+    except InputError as bad:
+        raise SettingsError(bad.problem, where=bad.where, remedy=bad.remedy) from bad
+    if node is None:
+        return {}
+    if not isinstance(node, Mapped):
+        raise SettingsError("is no mapping", where=path, remedy="Write `name: value` on each line")
+    values = {}
+    for name, value in node.items():
+        where = f"{path}, line {node.lines[name]}"
+        target = name.removesuffix("_file") if name not in _TYPES and name.endswith("_file") else name
+        if target not in _TYPES or (target != name and target not in SECRETS):
+            raise SettingsError(
+                f"unknown field {name[:80]!r}", where=where, remedy=f"Known fields: {', '.join(sorted(_TYPES))}"
+            )
+        values[target] = _read_secret(str(value), where) if target != name else value
+        values[target] = _typed(target, values[target], where)
+    return values
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for variable in sorted(environment):
+        if not variable.startswith(PREFIX) or variable in _FOREIGN:
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        text = environment[variable]
+        if name.removesuffix("_file") in SECRETS and name not in _TYPES:
+            name, text = name.removesuffix("_file"), _read_secret(text, variable)
+        if name in _TYPES:
+            values[name] = _typed(name, text, variable)
+    return values
+
+
+_TYPES: dict[str, str] = {field.name: str(field.type) for field in fields(Configuration)}
+
+
+def _typed(name: str, value: Any, where: str) -> Any:
+    """A value as the field's type; texts of the environment are read as what they say."""
+    kind = _TYPES[name]
+    try:
+        if kind == "bool":
+            return _as_bool(value)
+        if kind == "int" and not isinstance(value, (bool, float)):
+            return int(value)
+        if kind == "float" and not isinstance(value, bool):
+            return _finite(float(value))
+        if kind == "str" and isinstance(value, str | int | float) and not isinstance(value, bool):
+            return str(value)
+        if kind.startswith("tuple"):
+            parts = value.split(",") if isinstance(value, str) else value
+            if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
+                return tuple(part.strip() for part in parts if part.strip())
+    except (TypeError, ValueError, KeyError):
+        pass  # said below
+    shown = "its value" if name in SECRETS else repr(value)[:60]
+    raise SettingsError(f"{name}: {shown} is no {_NAMES[kind]}", where=where, remedy="See docs/service.md")
+
+
+_NAMES = {"bool": "true or false", "int": "whole number", "float": "number", "str": "text"}
+_NAMES["tuple[str, ...]"] = "list of texts"
+
+
+def _as_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}[
+        str(value).lower()
+    ]
+
+
+def _finite(number: float) -> float:
+    if number != number or number in (float("inf"), float("-inf")):
+        raise ValueError(number)
+    return number
+
+
+def _read_secret(path: str, where: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as bad:
+        raise SettingsError(f"the secret in {path} cannot be read", where=where, remedy="Check the file") from bad

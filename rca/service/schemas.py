@@ -1,0 +1,172 @@
+"""What requests and answers look like, for the OpenAPI description and for decoding small bodies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+IncidentId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", examples=["inc-20260131-0001"])]
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457)."""
+
+    type: str = Field(examples=["urn:rca:problem:not-found"])
+    title: str
+    status: int
+    detail: str
+    instance: str
+    trace: str
+    where: str | None = None
+    remedy: str | None = None
+
+
+class JobView(BaseModel):
+    """A piece of work."""
+
+    id: str
+    kind: str
+    incident: str
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    attempt: int
+    progress: str
+    created: str
+    started: str | None
+    finished: str | None
+    error: dict[str, Any] | None
+    links: dict[str, str]
+
+
+class IncidentView(BaseModel):
+    """An incident, and what was answered last."""
+
+    id: str
+    title: str
+    state: str
+    created: str
+    updated: str
+    window: dict[str, str]
+    detected_at: str | None
+    verdict: str
+    cause: str
+    confidence: float
+    links: dict[str, str]
+
+
+class IncidentDetail(IncidentView):
+    """An incident with its jobs and what was said of it."""
+
+    jobs: list[JobView]
+    feedback: list[FeedbackView]
+
+
+class IncidentPage(BaseModel):
+    """Incidents, newest first; ``next`` is the cursor of the following page, null on the last."""
+
+    incidents: list[IncidentView]
+    next: str | None
+
+
+class FeedbackView(BaseModel):
+    """What somebody said of a report."""
+
+    id: str
+    time: str
+    who: str
+    opinion: Literal["confirmed", "wrong", "note"]
+    component: str
+    note: str
+
+
+class ReportDocument(BaseModel):
+    """The report; docs/report.md describes it key by key."""
+
+    model_config = ConfigDict(extra="allow")
+
+    schema_: str = Field(alias="schema", examples=["rca.report/1"])
+    incident: dict[str, Any]
+    verdict: Literal["cause", "inconclusive", "healthy"]
+    root_causes: list[dict[str, Any]]
+    ranking: list[dict[str, Any]]
+
+
+class Accuracy(BaseModel):
+    """How often the confirmed cause was among the first k, and the mean reciprocal of its rank."""
+
+    incidents: int
+    replayed: bool
+    measures: dict[str, float]
+    cases: list[dict[str, Any]]
+
+
+class ComponentPage(BaseModel):
+    """Components that telemetry named, in order of name."""
+
+    components: list[dict[str, str]]
+    next: str | None
+
+
+class Topology(BaseModel):
+    """Who depends on whom, in the form of topology.json."""
+
+    model_config = ConfigDict(extra="allow")
+
+    components: list[str]
+    edges: list[list[Any]]
+
+
+class Rules(BaseModel):
+    """The causality rules."""
+
+    rules: list[dict[str, Any]]
+
+
+class Models(BaseModel):
+    """The trained models that ship with the engine."""
+
+    models: list[dict[str, Any]]
+
+
+class Taken(BaseModel):
+    """What became of what was pushed."""
+
+    accepted: int
+    rejected: int
+    ignored: int
+    problem: str
+    duplicate: bool
+
+
+class Health(BaseModel):
+    """Whether the service lives, or is ready."""
+
+    status: Literal["ok", "failing"]
+    problems: list[str] = []
+
+
+class AuditPage(BaseModel):
+    """The audit log, newest first."""
+
+    entries: list[dict[str, Any]]
+    next: int | None
+
+
+class FeedbackBody(msgspec.Struct, forbid_unknown_fields=True):
+    """``opinion`` confirmed needs the component that was the cause; a note needs its text."""
+
+    opinion: Literal["confirmed", "wrong", "note"]
+    component: Annotated[str, msgspec.Meta(max_length=300)] = ""
+    note: Annotated[str, msgspec.Meta(max_length=10_000)] = ""
+    who: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class EvaluateBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Which incidents (default: all whose cause was confirmed), and whether to analyse their snapshots again."""
+
+    incidents: Annotated[list[Annotated[str, msgspec.Meta(max_length=100)]], msgspec.Meta(max_length=1_000)] = []
+    replay: bool = False
+
+
+IncidentDetail.model_rebuild()
