@@ -20,7 +20,7 @@ from rca.telemetry import Floats, encode
 
 Shapes = Mapping[str, tuple[int, ...]]
 # Per series: NaN where a group is wider than a component, or nothing is known.
-_PER_SERIES = ("level", "scale", "unit", "limit")
+_PER_SERIES = ("level", "scale", "unit", "limit", "drift_limit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,7 @@ class FittedGroup:
         unit: root mean square of a series' residuals in health, in scales, shape (C, M).
         limit: what that reaches in a healthy window, in units, shape (C, M).
         component_limit: the same for the mean over a component's series, shape (C,).
+        drift_limit: what the mean of a series' residuals over a window reaches in health, in units, shape (C, M).
     """
 
     group: ComponentGroup
@@ -42,6 +43,7 @@ class FittedGroup:
     unit: Floats
     limit: Floats
     component_limit: Floats
+    drift_limit: Floats
 
     def take(self, part: slice) -> Self:
         """Some of the components."""
@@ -62,12 +64,18 @@ class FittedGroup:
             unit=change(self.unit),
             limit=change(self.limit),
             component_limit=change(self.component_limit),
+            drift_limit=change(self.drift_limit),
         )
 
     def columns(self) -> dict[str, npt.NDArray[Any]]:
         """Everything that was learnt, by name."""
         scaling = {"level": self.scaling.level, "scale": self.scaling.scale, "calendar": self.scaling.calendar}
-        limits = {"unit": self.unit, "limit": self.limit, "component_limit": self.component_limit}
+        limits = {
+            "unit": self.unit,
+            "limit": self.limit,
+            "component_limit": self.component_limit,
+            "drift_limit": self.drift_limit,
+        }
         return {**scaling, **limits, **{f"weight.{name}": array for name, array in self.weights.items()}}
 
     @classmethod
@@ -82,6 +90,7 @@ class FittedGroup:
             unit=columns["unit"],
             limit=columns["limit"],
             component_limit=columns["component_limit"],
+            drift_limit=columns["drift_limit"],
         )
 
 
@@ -136,7 +145,9 @@ def read_groups(
         columns["calendar"] = take_array(state, f"{width}.calendar", (count, width, features))
         for name, shape in shapes(width).items():
             columns[f"weight.{name}"] = take_array(state, f"{width}.weight.{name}", (count, *shape))
-        if any(bool((columns[name] <= 0).any()) for name in ("scale", "unit", "limit", "component_limit")):
+        if any(
+            bool((columns[name] <= 0).any()) for name in ("scale", "unit", "limit", "component_limit", "drift_limit")
+        ):
             raise DetectorError("a scale or a limit is not positive", where=f"width {width}", remedy=REMEDY)
         groups.append(FittedGroup.from_columns(group, periods, columns))
     return tuple(groups)

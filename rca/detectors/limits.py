@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rca.detectors.batch import Residuals
+from rca.detectors.short_long import trailing_mean
 from rca.telemetry import Bools, Floats
 
 # A residual below a fifth of what its series varies by is none, however well a network foretells it.
@@ -38,15 +39,24 @@ def component_deviations(power: Floats, unit: Floats, judged: Bools) -> Floats:
     return np.where((count > 0) & judged, mean, np.float32(np.nan))
 
 
-def healthy_limit(deviations: Floats) -> Floats:
-    """What healthy windows hardly pass, at least 1: shape (C, N, ...) to (C, ...), NaN where nothing is known."""
+def persistent_deviations(newest: Floats, unit: Floats, size: int) -> Floats:
+    """Signed mean of the last ``size`` residuals, in units: shape (C, T, M), NaN where less than half is known.
+
+    Residuals of healthy samples cancel out; those of a relation that broke have one sign.
+    """
+    mean = trailing_mean((newest / unit[:, None]).transpose(0, 2, 1), size, least=size // 2)
+    return mean.transpose(0, 2, 1).astype(np.float32)
+
+
+def healthy_limit(deviations: Floats, least: float = 1.0) -> Floats:
+    """What healthy windows hardly pass, at least ``least``: shape (C, N, ...) to (C, ...), NaN where nothing is known."""
     size = np.sort(np.abs(deviations), axis=1)
     count = (~np.isnan(size)).sum(axis=1, keepdims=True)
     place = np.floor(QUANTILE * np.maximum(count - 1, 0)).astype(np.int64)
     if not size.shape[1]:
         return np.full((*size.shape[:1], *size.shape[2:]), np.nan, np.float32)
     reached = np.take_along_axis(size, place, axis=1)[:, 0]
-    return np.maximum(np.float32(1), np.float32(MARGIN) * reached)
+    return np.maximum(np.float32(least), np.float32(MARGIN) * reached)
 
 
 def score_of(deviations: Floats, limit: Floats | np.float32) -> Floats:

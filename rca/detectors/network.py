@@ -26,6 +26,7 @@ from rca.detectors.limits import (
     healthy_unit,
     judged_windows,
     metric_deviations,
+    persistent_deviations,
     score_of,
 )
 from rca.detectors.protocol import ComponentScores, State
@@ -41,6 +42,8 @@ from rca.types import Window
 STRIDE = 2
 # Numbers that the windows of components scored at once may take: 32 MiB.
 BUDGET = 1 << 23
+# Mean residuals over a window below half of what single ones are in health are none.
+LEAST_DRIFT = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,12 +156,20 @@ class NetworkDetector(ABC):
             unknown = np.full((count, width), np.nan, np.float32)
             none = unknown[:, 0] if width else np.zeros(0, np.float32)
             return FittedGroup(
-                group=group, scaling=scaling, weights=weights, unit=unknown, limit=unknown, component_limit=none
+                group=group,
+                scaling=scaling,
+                weights=weights,
+                unit=unknown,
+                limit=unknown,
+                component_limit=none,
+                drift_limit=unknown,
             )
         weights = cls.train(batch, training, previous)
         residuals = cls.measure(weights, batch.samples, batch.held)
         unit = healthy_unit(residuals.power)
         judged = judged_windows(batch.samples, ~np.isnan(scaling.scale), WINDOW)[:, batch.held]
+        newest = np.full(batch.samples.shape, np.nan, np.float32)
+        newest[:, batch.held] = residuals.newest
         return FittedGroup(
             group=group,
             scaling=scaling,
@@ -166,6 +177,7 @@ class NetworkDetector(ABC):
             unit=unit,
             limit=healthy_limit(metric_deviations(residuals, unit)),
             component_limit=healthy_limit(component_deviations(residuals.power, unit, judged)),
+            drift_limit=healthy_limit(persistent_deviations(newest, unit, WINDOW), LEAST_DRIFT),
         )
 
     @classmethod
@@ -199,6 +211,27 @@ class NetworkDetector(ABC):
             size[~judged] = np.nan
             out[rows[rows >= 0]] = size.transpose(0, 2, 1)[rows >= 0]
         return out
+
+    def drifts(self, window: MetricFrame) -> Floats:
+        """Signed mean of the residuals over each window, in healthy limits: shape (series, time), NaN where unknown.
+
+        More sensitive than ``deviations`` to what stays a little beside its expectation for a whole window.
+        """
+        out = np.full(window.values.shape, np.nan, np.float32)
+        for fitted, rows, residuals, judged in self._measure(window, np.arange(len(window.times))):
+            size = persistent_deviations(residuals.newest, fitted.unit, WINDOW) / fitted.drift_limit[:, None]
+            size[~judged] = np.nan
+            out[rows[rows >= 0]] = size.transpose(0, 2, 1)[rows >= 0]
+        return out
+
+    def expected(self, window: MetricFrame) -> Floats:
+        """What each sample is expected to be, in its own unit: shape (series, time), NaN where unknown."""
+        out = np.full(window.values.shape, np.nan, np.float32)
+        for fitted, rows, residuals, judged in self._measure(window, np.arange(len(window.times))):
+            gap = residuals.newest * fitted.scaling.scale[:, None]
+            gap[~judged] = np.nan
+            out[rows[rows >= 0]] = gap.transpose(0, 2, 1)[rows >= 0]
+        return window.values - out
 
     def score_components(self, window: MetricFrame) -> ComponentScores:
         """Anomaly scores of whole components; see ``Detector``."""

@@ -44,16 +44,17 @@ def anomaly_likelihood(errors: Array, *, short: int = SHORT, long: int = LONG) -
     return np.asarray(out, np.float64)
 
 
-def trailing_mean(values: Array, size: int) -> npt.NDArray[np.float64]:
-    """The mean of the known values among the last ``size``, NaN where none is: shape (..., time)."""
+def trailing_mean(values: Array, size: int, *, least: int = 1) -> npt.NDArray[np.float64]:
+    """The mean of the known values among the last ``size``, NaN where fewer than ``least``: shape (..., time)."""
     mean, count, _ = _moments(values, size)
-    return np.where(count > 0, mean, np.nan)
+    return np.where(count >= least, mean, np.nan)
 
 
 def _moments(values: Array, size: int) -> tuple[Array, Array, Array]:
     """Mean, number and standard deviation of the known values among the last ``size``."""
     known = np.isfinite(values)
-    filled = np.where(known, values, 0.0).astype(np.float64)
+    # One row after the other in memory: how a sum is grouped must not depend on a row's neighbours.
+    filled = np.ascontiguousarray(np.where(known, values, 0.0), np.float64)
     level = filled.sum(axis=-1, keepdims=True) / np.maximum(known.sum(axis=-1, keepdims=True), 1)
     rest = np.where(known, filled - level, 0.0)  # differences of running sums lose digits far from 0
     count = np.maximum(_last(known.astype(np.float64), size), 0.0)
