@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from rca.detectors.windows import WINDOW, fill_forward, window_view
 from rca.series import Rows
 from rca.telemetry import Bools, Floats
 
@@ -72,3 +73,18 @@ def mean_power(gaps: Floats, known: Bools) -> Floats:
     count = known.sum(axis=2, dtype=np.float32)
     total = np.where(known, squares, np.float32(0)).sum(axis=2)
     return np.where(count > 0, total / np.maximum(count, 1), np.float32(np.nan))
+
+
+def window_residuals(expect: Callable[[Floats], Floats], samples: Floats, ends: Rows) -> Residuals:
+    """Residuals of networks that reconstruct windows.
+
+    Args:
+        expect: what they make of windows, shape (C, N, w x M) to the same.
+        samples, ends: see ``NetworkDetector.measure``.
+    """
+    shape = (len(samples), len(ends), WINDOW, samples.shape[2])
+    known = window_view(~np.isnan(samples))[:, ends].reshape(shape)
+    windows = window_view(fill_forward(samples))[:, ends]
+    gaps = np.subtract(windows, expect(windows)).reshape(shape)
+    newest = np.where(known[:, :, -1], gaps[:, :, -1], np.float32(np.nan))
+    return Residuals(newest=newest, power=mean_power(gaps, known))

@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from rca.detectors.batch import Batch, Residuals, Training, Weights, mean_power
+from rca.detectors.batch import Batch, Residuals, Training, Weights, window_residuals
 from rca.detectors.network import NetworkDetector
-from rca.detectors.windows import WINDOW, fill_forward, window_view
+from rca.detectors.windows import WINDOW
 from rca.series import Rows
 from rca.telemetry import Floats
 
@@ -95,10 +95,4 @@ class MLPDetector(NetworkDetector):
     @classmethod
     def measure(cls, weights: Weights, samples: Floats, ends: Rows) -> Residuals:
         """See ``NetworkDetector``."""
-        shape = (len(samples), len(ends), WINDOW, samples.shape[2])
-        known = window_view(~np.isnan(samples))[:, ends].reshape(shape)
-        windows = window_view(fill_forward(samples))[:, ends]
-        gap = np.subtract(windows, reconstruct(weights, windows)).reshape(shape)
-        return Residuals(
-            newest=np.where(known[:, :, -1], gap[:, :, -1], np.float32(np.nan)), power=mean_power(gap, known)
-        )
+        return window_residuals(lambda windows: reconstruct(weights, windows), samples, ends)

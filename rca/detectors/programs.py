@@ -1,8 +1,7 @@
-"""How tensor programs are run: on what device, on one thread, at what rate they learn."""
+"""How tensor programs are run: on what device, and on one thread."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -10,9 +9,6 @@ from typing import Literal
 import torch
 
 from rca.errors import DetectorError
-
-# Share of the steps in which the rate rises, before it falls as a cosine to 0 (Smith & Topin, 2019).
-_RISING = 0.1
 
 
 def pick_device(wanted: Literal["cpu", "cuda", "auto"]) -> torch.device:
@@ -39,11 +35,3 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def rate_at(step: int, total: int) -> float:
-    """Share of the highest rate at a step, counted from 1."""
-    rising = max(_RISING * total, 1.0)
-    if step <= rising:
-        return step / rising
-    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(total - rising, 1.0)))

@@ -21,6 +21,15 @@ TRIMMED, FAR = 0.05, 4.0
 LEAST_KNOWN = 0.5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Windows of one step: (C, n, D), the weight of each's samples' errors (C, n), which samples are known."""
+
+    windows: torch.Tensor
+    weight: torch.Tensor
+    known: torch.Tensor | None
+
+
 @dataclass(slots=True, kw_only=True)
 class TrainingWindows:
     """Windows of C components.
@@ -74,11 +83,14 @@ class TrainingWindows:
         """Pieces in a pass."""
         return self.windows.shape[1] // self.step
 
-    def piece(self, number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Windows, the weight of each of their samples' errors, and which samples are known."""
+    def piece(self, number: int) -> Piece:
+        """The windows of one step."""
         part = slice(number * self.step, (number + 1) * self.step)
-        weight = self.weight[:, part] * self.share[:, part]
-        return self.windows[:, part], weight, None if self.known is None else self.known[:, part]
+        return Piece(
+            windows=self.windows[:, part],
+            weight=self.weight[:, part] * self.share[:, part],
+            known=None if self.known is None else self.known[:, part],
+        )
 
     def mean(self, squares: torch.Tensor) -> torch.Tensor:
         """Mean over the known samples of each window: shape (C, N, D) to (C, N)."""
