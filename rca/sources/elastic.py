@@ -107,7 +107,7 @@ def _read_pages(server: Server, query: LogQuery, window: Window, reader: _Lines)
     with _point_in_time(server, query.index) as point:
         after: list[Any] | None = None
         edge: set[tuple[str, str]] = set()
-        while len(reader) < query.most:
+        while True:
             try:
                 found = _search(server, query, window, point, after)
                 if found.shards.failed and not found.hits.hits and not len(reader):
@@ -121,13 +121,15 @@ def _read_pages(server: Server, query: LogQuery, window: Window, reader: _Lines)
             if found.shards.failed or found.timed_out:
                 warnings[f"{server.name}: {_failures(found)}"] = None
             fresh = [hit for hit in found.hits.hits if (hit.index, hit.id) not in edge]
-            for hit in fresh[: query.most - len(reader)]:
+            room = query.most - len(reader)
+            for hit in fresh[:room]:
                 reader.add(hit, server.name)
+            if len(fresh) > room:
+                warnings[f"{server.name}: more than {query.most} lines: the last were not read"] = None
+                break
             if len(found.hits.hits) < PAGE or not fresh:
                 break
             after, edge = _behind(found.hits.hits, server.name)
-        else:
-            warnings[f"{server.name}: more than {query.most} lines: the last were not read"] = None
     return reader.received(tuple(warnings))
 
 

@@ -11,6 +11,7 @@ ids of its messages (``topic/partition/offset``) for that. A message that cannot
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ TOPICS: Mapping[str, str] = {
     "rca_changes": "changes",
 }
 _KINDS = frozenset((*SIGNALS, "changes"))
+_CONSUMERS = ("session.", "heartbeat.", "group.", "max.poll.", "auto.offset.", "fetch.", "partition.", "queued.")
+_LOG = logging.getLogger("rca.sources.kafka")
 _BATCH_BYTES = 16 << 20  # decoded, a few times as much
 _PAUSE, _LONGEST_PAUSE = 0.2, 10.0  # seconds between tries to deliver
 
@@ -127,9 +130,11 @@ class KafkaSource:
                     "group.id": settings.group,
                     "enable.auto.commit": False,
                     "enable.partition.eof": False,
-                }
+                },
+                logger=_LOG,
             )
-            self._producer = confluent_kafka.Producer(common) if settings.dead_letter_topic else None
+            shared = {name: value for name, value in common.items() if not name.startswith(_CONSUMERS)}
+            self._producer = confluent_kafka.Producer(shared, logger=_LOG) if settings.dead_letter_topic else None
         except confluent_kafka.KafkaException as bad:
             raise SourceError(str(bad.args[0]), where="Kafka", remedy="Check the options") from bad
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -173,6 +174,29 @@ class Receiver:
             server.shutdown()
             thread.join()
             server.server_close()
+
+
+@pytest.fixture(scope="session")
+def writing_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Receiver]]:
+    """A real Prometheus that scrapes itself and writes to a receiver."""
+    binary = need_binary("prometheus")
+    folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
+    for receiver in Receiver(answer=lambda path, body, headers: (204, b"", "")).serve():
+        settings = {
+            "global": {"scrape_interval": "1s"},
+            "scrape_configs": [{"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}],
+            "remote_write": [{"url": f"{receiver.url}/api/v1/write", "queue_config": {"batch_send_deadline": "1s"}}],
+        }
+        (folder / "prometheus.yml").write_text(json.dumps(settings))
+        command = [
+            binary,
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ]
+        url = f"http://127.0.0.1:{port}"
+        for _ in run(command, folder, answers(f"{url}/-/ready")):
+            yield url, receiver
 
 
 @pytest.fixture
