@@ -47,7 +47,8 @@ def judge(ranking: Ranking, context: Context) -> Judgement:
     share = belief / belief.sum()
     share[0] = share[sibling].sum()
     certainty = strength[0] / (strength[0] + HALF)
-    confidence = tuple(float(x) for x in np.clip(share * certainty, 0.0, 1.0))
+    learned = None if ranking.belief is None else ranking.belief.probability
+    confidence = tuple(float(x) for x in np.clip(share * certainty if learned is None else learned, 0.0, 1.0))
     rival = 0 if sibling.all() else int(np.argmin(sibling))
     doubts = []
     checks = check_symptoms(context)
@@ -57,7 +58,9 @@ def judge(ranking: Ranking, context: Context) -> Judgement:
             f"{UNCONFIRMED}: {clearest.symptom.metric} of {clearest.symptom.component} is "
             f"{clearest.deviation:.1f} standard deviations from its healthy level"
         )
-    if _only_noticed(ranking):
+    if ranking.belief is not None and not len(ranking.blame.because(int(ranking.order[0]))):
+        doubts.append(f"nothing was seen on {ranking.first} itself: it is believed for what surrounds it")
+    elif _only_noticed(ranking):
         doubts.append(f"nothing speaks against {ranking.first} but that it is where the symptom was noticed")
     if strength[0] < NAMED:
         doubts.append(f"the evidence against {ranking.first} is faint")

@@ -127,6 +127,7 @@ def _cause(
         beside=beside,
         change=change,
         against="" if place == 0 else _against(ranking, place),
+        learned=() if ranking.belief is None else ranking.belief.parts.get(name, ()),
     )
 
 
@@ -188,6 +189,9 @@ def _sentence(name: str, because: tuple[Event, ...], change: Suspect | None) -> 
 
 def _against(ranking: Ranking, place: int) -> str:
     """Why a candidate is not the first."""
+    if ranking.belief is not None:
+        believed = percent(float(ranking.belief.probability[place]))
+        return f"learned weights believe it by {believed}, {ranking.first} by {percent(float(ranking.scores[0]))}"
     blame, code, first = ranking.blame, int(ranking.order[place]), ranking.first
     share = ranking.strength[place] / ranking.strength[0]
     reason = f"{percent(float(share))} as much evidence as against {first}"

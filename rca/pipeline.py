@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from rca.causality import link_events
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rca.causality import CausalityGraph, link_events
 from rca.detectors.protocol import Detector
 from rca.errors import ModelError
 from rca.explain import write_report
 from rca.extract.all import extract_events
 from rca.extract.context import Context, prepare
-from rca.ranking import rank_causes
+from rca.ranking import Ranking, rank_causes
 from rca.rules import Rule, load_rules
 from rca.settings import Settings
 from rca.stages import Stages
 from rca.suspects import rank_suspects
 from rca.types import Case, Report
+
+if TYPE_CHECKING:
+    from rca.learning.learned import LearnedModel
 
 
 def analyze(
@@ -22,6 +28,7 @@ def analyze(
     *,
     rules: tuple[Rule, ...] | None = None,
     detector: Detector | None = None,
+    learned: LearnedModel | str | Path | None = None,
 ) -> Report:
     """Explain one incident: ranked root causes, each with its evidence and the chain to the symptom.
 
@@ -32,12 +39,39 @@ def analyze(
         rules: causality rules (default: the bundled ones).
         detector: trained on the system's history (default: the one that ``case.model`` refers to). Without one, for
             what it does not know, and where it is damaged, the robust one answers.
+        learned: weights from confirmed causes, or where ``rca learn`` put them; they rank in the place
+            of the untrained answer. Where they cannot be used, it stands, and the report says so.
 
     Raises:
         InputError: the case contradicts itself.
     """
     settings = settings or Settings()
     stages = Stages()
+    context, graph, ranking = trace_causes(case, settings, stages, rules=rules, detector=detector)
+    if learned is not None:
+        from rca.learning.reranking import rerank
+
+        with stages("learned"):
+            ranking = rerank(ranking, graph, context, learned, stages)
+    with stages("suspects"):
+        suspicion = rank_suspects(context, ranking.first, ranking.onset)
+    with stages("report"):
+        return write_report(context, graph, ranking, suspicion, stages)
+
+
+def trace_causes(
+    case: Case,
+    settings: Settings,
+    stages: Stages,
+    *,
+    rules: tuple[Rule, ...] | None = None,
+    detector: Detector | None = None,
+) -> tuple[Context, CausalityGraph, Ranking]:
+    """The analysis up to the untrained ranking: its context, the causality graph and the ranking.
+
+    Raises:
+        InputError: the case contradicts itself.
+    """
     if detector is None and case.model:
         with stages("model"):
             detector = _trained_detector(case.model, stages)
@@ -48,11 +82,7 @@ def analyze(
     with stages("graph"):
         graph = link_events(events, context.topology, load_rules() if rules is None else rules)
     with stages("ranking"):
-        ranking = rank_causes(graph, context)
-    with stages("suspects"):
-        suspicion = rank_suspects(context, ranking.first, ranking.onset)
-    with stages("report"):
-        return write_report(context, graph, ranking, suspicion, stages)
+        return context, graph, rank_causes(graph, context)
 
 
 def _trained_detector(reference: str, stages: Stages) -> Detector | None:

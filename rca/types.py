@@ -256,6 +256,18 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contribution:
+    """What one part adds to the log odds (natural logarithm) of a score that learned weights gave.
+
+    ``events`` are the ids of the events it is about; ``what`` says what it is where that is no single event.
+    """
+
+    what: str
+    events: tuple[str, ...]
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RootCause:
     """One candidate: the component, the event that began it, and why it is believed.
 
@@ -263,6 +275,7 @@ class RootCause:
     evidence, strongest first); ``confidence`` in [0, 1] is the share of belief among all
     candidates; ``chain`` are the events from the cause to a symptom; ``beside`` what else was seen
     on the component and does not count; ``against`` says why this is not the first candidate.
+    Where learned weights ranked, ``score`` is their belief, and its log odds add up from ``learned``.
     """
 
     component: str
@@ -275,6 +288,7 @@ class RootCause:
     beside: tuple[Event, ...] = ()
     change: Suspect | None = None
     against: str = ""
+    learned: tuple[Contribution, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

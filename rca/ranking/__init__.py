@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from rca.ranking.causes import Ranking, rank_causes
+from rca.ranking.causes import Belief, Ranking, rank_causes
 
-__all__ = ["Ranking", "rank_causes"]
+__all__ = ["Belief", "Ranking", "rank_causes"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +13,26 @@ from rca.causality import CausalityGraph
 from rca.extract.context import Context
 from rca.ranking.blame import Blame, assign_blame
 from rca.ranking.groot import groot_rank
-from rca.types import Event
+from rca.types import Contribution, Event
 
 Array = npt.NDArray[Any]
 
 UNREACHED = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Belief:
+    """What learned weights say of a ranking's candidates.
+
+    Attributes:
+        source: name and version of the weights.
+        probability: calibrated, of each candidate in order, in (0, 1), shape (order,).
+        parts: of the first candidates by name, what the log odds of their probability add up from.
+    """
+
+    source: str
+    probability: npt.NDArray[np.float64]
+    parts: Mapping[str, tuple[Contribution, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +50,7 @@ class Ranking:
         seen: components that raised any event.
         first: the component most to blame, "" where nothing speaks against any.
         onset: when the first one's events began, ns; the earliest candidate onset without any.
+        belief: of learned weights, where they ranked; ``scores`` are then their probabilities.
     """
 
     events: tuple[Event, ...]
@@ -46,6 +63,7 @@ class Ranking:
     seen: frozenset[str]
     first: str
     onset: int
+    belief: Belief | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

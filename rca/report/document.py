@@ -64,6 +64,9 @@ def mentioned_events(report: Report) -> tuple[Event, ...]:
         own = () if cause.event is None else (cause.event,)
         for event in (*own, *cause.because, *cause.chain, *cause.beside):
             found.setdefault(event.id, event)
+        for part in cause.learned:
+            for id in part.events:
+                found.setdefault(id, report.graph.events[report.graph.code(id)])
     for event in (*report.critical, *report.operational):
         found.setdefault(event.id, event)
     return tuple(sorted(found.values(), key=lambda event: (event.start, event.id)))
@@ -97,7 +100,14 @@ def _cause(rank: int, cause: RootCause) -> dict[str, Any]:
         "chain": _ids(cause.chain),
         "change": None if cause.change is None else cause.change.change.id,
         "against": cause.against,
+        **_learned(cause),
     }
+
+
+def _learned(cause: RootCause) -> dict[str, Any]:
+    """What the log odds of a score that learned weights gave add up from; nothing where they did not rank."""
+    parts = [{"what": p.what, "events": list(p.events), "value": _number(p.value)} for p in cause.learned]
+    return {"learned": parts} if parts else {}
 
 
 def _event(event: Event) -> dict[str, Any]:

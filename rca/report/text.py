@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rca.types import Case, Event, Report, RootCause
 
 _MOST_REASONS, _MOST_BESIDE, _MOST_CRITICAL = 5, 3, 4
+_MOST_LEARNED = 5
 _WORTH_SHOWING = 0.01
 _STYLES = {"cause": "bold red", "inconclusive": "bold yellow", "healthy": "bold green"}
 _LABELS = {"cause": "ROOT CAUSE", "inconclusive": "INCONCLUSIVE", "healthy": "HEALTHY"}
@@ -80,6 +81,7 @@ def _first_cause(cause: RootCause, report: Report, case: Case | None) -> Iterabl
     yield from _section(
         "Why" if report.verdict == "cause" else f"Why {cause.component}", _told(cause.because[:_MOST_REASONS])
     )
+    yield from _section("What confirmed causes taught of it, in log odds", _learned(cause, report))
     yield from _section("Also seen there", _told(cause.beside[:_MOST_BESIDE]))
     if cause.change is not None:
         yield from _section("What changed", [named_change(cause.change)])
@@ -87,6 +89,16 @@ def _first_cause(cause: RootCause, report: Report, case: Case | None) -> Iterabl
     contact = contact_of(cause.component, case)
     known = [f"owner {contact.owner}"] * bool(contact.owner) + [f"runbook {contact.runbook}"] * bool(contact.runbook)
     yield from _section("Who", known)
+
+
+def _learned(cause: RootCause, report: Report) -> list[str]:
+    """The largest parts of a score that learned weights gave, and the sum of the others."""
+    told, rest = cause.learned[:_MOST_LEARNED], cause.learned[_MOST_LEARNED:]
+    lines = []
+    for part in told:
+        what = part.what or event_sentence(report.graph.events[report.graph.code(part.events[0])])
+        lines.append(f"{part.value:+6.2f}  {what}")
+    return [*lines, f"{sum(part.value for part in rest):+6.2f}  everything else"] if rest else lines
 
 
 def _told(events: Sequence[Event]) -> list[Text]:
