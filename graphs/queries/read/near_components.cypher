@@ -1,0 +1,6 @@
+// Claims that hold at $at about the components $names.
+UNWIND $names AS name
+MATCH (:RcaComponent {tenant: $tenant, name: name})-[:HAS_FACTS]->(f)
+WHERE f.valid_from <= $at AND $at < f.valid_to
+RETURN collect([f.component, f.source, f.valid_from, f.valid_to, f.last_seen, f.confidence,
+                f.kind, f.host, f.replica_of, f.team, f.attributes]) AS rows

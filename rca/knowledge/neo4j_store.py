@@ -1,0 +1,260 @@
+"""A store in Neo4j 5 and later, for teams that have it or outgrow one machine; Community Edition suffices.
+
+All reads and writes are managed transactions: the driver repeats them after deadlocks and lost
+leaders, for a second at most, as someone is waiting for an answer. Nothing is kept here when the
+server is away: ``rca.knowledge.synced`` does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rca.errors import StoreError
+from rca.knowledge.claims import Claims, ComponentClaim, DependencyClaim
+from rca.knowledge.cypher import near_query, query, schema_versions
+from rca.knowledge.protocol import Rows
+from rca.knowledge.rows import Batch, Row, check_key
+
+if TYPE_CHECKING:
+    import neo4j
+
+# Columns of a table that name components, which are nodes of their own.
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "components": ("name",),
+    "dependencies": ("caller", "callee"),
+    "events": ("component",),
+    "causes": ("component",),
+    "touched": ("component",),
+    "changes": ("component",),
+}
+RETRY_SECONDS = 1.0
+CONNECT_SECONDS = 1.0
+Result = TypeVar("Result")
+
+
+class Neo4jStore:
+    """Rows as nodes and relationships.
+
+    Args:
+        uri: ``bolt://host:7687`` or ``neo4j://…``; ``+s`` for TLS.
+        user, password: credentials.
+        database: None is the server's default one.
+
+    The schema is brought forward before the first write; a newer one is refused by the first read.
+
+    Raises:
+        StoreError: the driver is not installed, or the address is none.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        user: str = "neo4j",
+        password: str = "",
+        database: str | None = None,
+        tenant: str = "default",
+        _shared: _Server | None = None,
+    ) -> None:
+        self._tenant = check_key(tenant, "the tenant")
+        self.server = _Server(uri, user, password, database) if _shared is None else _shared
+
+    @property
+    def tenant(self) -> str:
+        """See ``GraphStore``."""
+        return self._tenant
+
+    def for_tenant(self, tenant: str) -> Neo4jStore:
+        """See ``GraphStore``."""
+        return Neo4jStore(self.server.uri, tenant=tenant, _shared=self.server)
+
+    def write(self, batch: Batch) -> None:
+        """See ``GraphStore``; more than one transaction takes is written in several, in order."""
+        for part in batch.parts():
+            self.server.write(partial(write_rows, tenant=self._tenant, batch=part))
+
+    def apply(self, batch: Batch, *, origin: str, number: int) -> None:
+        """Writes an entry of a queue, unless it or a later one of the same origin has been written before."""
+
+        def work(transaction: neo4j.ManagedTransaction) -> None:
+            given = {"tenant": self._tenant, "origin": origin, "number": number}
+            if _run(transaction, query("write/queue"), given).single(strict=True)["due"]:
+                write_rows(transaction, self._tenant, batch)
+
+        self.server.write(work)
+
+    def applied(self, origin: str) -> int:
+        """The number of the last entry of a queue that was written; 0 where none was."""
+        found = self._read("MATCH (q:RcaQueue {tenant: $tenant, origin: $origin}) RETURN q.applied AS n", origin=origin)
+        return int(found[0]["n"]) if found else 0
+
+    def claims(self, at: int, *, source: str | None = None, later: bool = False) -> Claims:
+        """See ``GraphStore``."""
+        given = {"at": at, "source": source or "", "later": later}
+        components = self._read(query("read/components"), **given)[0]["rows"]
+        dependencies = self._read(query("read/dependencies"), **given)[0]["rows"]
+        return _claims(components, dependencies)
+
+    def claims_near(self, names: Sequence[str], at: int, *, hops: int, callers: int) -> Claims:
+        """See ``GraphStore``."""
+        near = self._read(near_query(hops, callers), names=list(names), at=at)
+        if not near:
+            return Claims()
+        known = sorted({*near[0]["names"], *names})
+        components = self._read(query("read/near_components"), names=known, at=at)[0]["rows"]
+        return _claims(components, near[0]["rows"])
+
+    def incident_ids(self, since: int, until: int) -> Rows:
+        """See ``GraphStore``."""
+        return Rows(rows=self._read(query("read/incident_ids"), since=since, until=until))
+
+    def rows(self, table: str, keys: Sequence[str]) -> Rows:
+        """See ``GraphStore``."""
+        return Rows(rows=self._read(query(f"read/{table}"), keys=list(keys)))
+
+    def ask(self, question: str, parameters: Mapping[str, Any]) -> Rows:
+        """See ``GraphStore``."""
+        return Rows(rows=self._read(query(question), **parameters))
+
+    def close(self) -> None:
+        """See ``GraphStore``."""
+        self.server.close()
+
+    def _read(self, statement: str, **parameters: Any) -> list[Row]:
+        given = {**parameters, "tenant": self._tenant}
+        return self.server.read(lambda transaction: _run(transaction, statement, given).data())
+
+
+class _Server:
+    """The driver and its connections, shared by the tenants."""
+
+    def __init__(self, uri: str, user: str, password: str, database: str | None) -> None:
+        try:
+            import neo4j
+            import neo4j.exceptions
+        except ImportError as missing:
+            raise StoreError(
+                "the Neo4j driver is not installed", where=uri, remedy='pip install "rca-engine[neo4j]"'
+            ) from missing
+        self.uri = uri
+        self._failures = (neo4j.exceptions.DriverError, neo4j.exceptions.Neo4jError, OSError)
+        self._database = database
+        self._checked = self._prepared = False
+        try:
+            self._driver = neo4j.GraphDatabase.driver(
+                uri,
+                auth=(user, password) if password else None,
+                max_transaction_retry_time=RETRY_SECONDS,
+                connection_timeout=CONNECT_SECONDS,
+                connection_acquisition_timeout=2 * CONNECT_SECONDS,
+                fetch_size=-1,  # answers are small or wanted whole; asking for more costs a round trip each
+                notifications_min_severity="OFF",
+            )
+        except (*self._failures, ValueError) as error:
+            raise StoreError(
+                f"is no address of a Neo4j server: {error}", where=uri, remedy="Write bolt://HOST"
+            ) from error
+
+    def read(self, work: Callable[[neo4j.ManagedTransaction], Result]) -> Result:
+        """Runs work in a transaction that may only read."""
+
+        def within(session: neo4j.Session) -> Result:
+            if not self._checked:
+                self._version(session)
+            return session.execute_read(work)
+
+        return self._guarded(within, "read")
+
+    def write(self, work: Callable[[neo4j.ManagedTransaction], Result]) -> Result:
+        """Runs work in a transaction: all of it is written or nothing."""
+
+        def within(session: neo4j.Session) -> Result:
+            if not self._prepared:
+                self._bring_forward(session)
+            return session.execute_write(work)
+
+        return self._guarded(within, "written")
+
+    def prepare(self) -> int:
+        """Brings the schema forward and gives its version.
+
+        Raises:
+            StoreError: a newer rca has prepared the database, or the server does not answer.
+        """
+        return self._guarded(self._bring_forward, "prepared")
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._driver.close()
+
+    def _guarded(self, work: Callable[[neo4j.Session], Result], what: str) -> Result:
+        try:
+            with self._driver.session(database=self._database) as session:
+                return work(session)
+        except self._failures as error:
+            raise self._error(error, what) from error
+
+    def _version(self, session: neo4j.Session) -> int:
+        """How far the database is prepared; a newer one is refused."""
+        statement = "OPTIONAL MATCH (s:RcaSchema) RETURN coalesce(max(s.version), 0) AS version"
+        version = int(session.execute_read(lambda t: _run(t, statement, {}).single(strict=True)["version"]))
+        if version > (known := len(schema_versions())):
+            raise StoreError(
+                f"has version {version}, this rca reads up to {known}",
+                where=self.uri,
+                remedy="Use the newer rca that prepared it",
+            )
+        self._checked = True
+        return version
+
+    def _bring_forward(self, session: neo4j.Session) -> int:
+        version, versions = self._version(session), schema_versions()
+        for number, statements in enumerate(versions[version:], version + 1):
+            for statement in statements:  # a change of the schema is a transaction of its own, and may be repeated
+                session.run(statement).consume()
+            session.execute_write(_set_version, number)
+        self._prepared = True
+        return len(versions)
+
+    def _error(self, error: BaseException, what: str) -> StoreError:
+        code = getattr(error, "code", None) or type(error).__name__
+        remedy = "Check that the server runs and the address is right"
+        if "Security" in code or "Auth" in code:
+            remedy = "Set RCA_NEO4J_USER and RCA_NEO4J_PASSWORD"
+        first = str(error).strip().splitlines()[:1]
+        return StoreError(f"cannot be {what}: {code}: {first[0] if first else ''}", where=self.uri, remedy=remedy)
+
+
+def _set_version(transaction: neo4j.ManagedTransaction, number: int) -> None:
+    _run(transaction, "MERGE (s:RcaSchema {name: 'rca'}) SET s.version = $version", {"version": number}).consume()
+
+
+def write_rows(transaction: neo4j.ManagedTransaction, tenant: str, batch: Batch) -> None:
+    """The rows of a batch within a transaction: one statement per table."""
+    if batch.renewed:
+        for name in ("write/renew_events", "write/renew_answers"):
+            _run(transaction, query(name), {"tenant": tenant, "incidents": list(batch.renewed)}).consume()
+    names = {row[column] for table, rows in batch.tables() for column in _NAMES.get(table, ()) for row in rows}
+    if names:
+        _run(transaction, query("write/names"), {"tenant": tenant, "names": sorted(names)}).consume()
+    for table, rows in batch.tables():
+        values = [list(row.values()) for row in rows]  # in the order of the table's columns, a third of the bytes
+        _run(transaction, query(f"write/{table}"), {"tenant": tenant, "rows": values}).consume()
+
+
+def _run(transaction: neo4j.ManagedTransaction, statement: str, parameters: Mapping[str, Any]) -> neo4j.Result:
+    # The text of a statement is the engine's own: from a file that ships, never made of input.
+    return transaction.run(statement, dict(parameters))
+
+
+def _claims(components: list[list[Any]], dependencies: list[list[Any]]) -> Claims:
+    return Claims(
+        components=[ComponentClaim(*row) for row in components],
+        dependencies=[
+            DependencyClaim(caller, callee, source, valid_from, valid_to, last_seen, confidence, weight)
+            for caller, source, valid_from, valid_to, last_seen, confidence, callees, weights in dependencies
+            for callee, weight in zip(callees, weights, strict=True)
+        ],
+    )

@@ -1,0 +1,188 @@
+"""Neo4j with a net below: what is written survives its outage, and what is asked is answered from what is known.
+
+Every write goes into a SQLite file first, the rows and an entry of a queue in one transaction, and
+from there to Neo4j in order. Entries are numbered; Neo4j keeps the number of the last one beside
+the rows it brought, in the same transaction. So each takes effect once, whoever is killed when.
+Every topology that was read is remembered in the file too. While Neo4j does not answer, the file
+does, and says so: ``degraded``.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from rca.errors import StoreError
+from rca.knowledge.breaker import Breaker, within
+from rca.knowledge.claims import Claims
+from rca.knowledge.memory import claims_near
+from rca.knowledge.neo4j_store import Neo4jStore
+from rca.knowledge.protocol import Rows, check_reach
+from rca.knowledge.remembered import recall, remember
+from rca.knowledge.rows import BEGINNING, Batch
+from rca.knowledge.sqlite_store import SQLiteStore, write_rows
+
+READ_SECONDS = 0.8  # an answer may come a second later than without Neo4j
+WRITE_SECONDS = 10.0  # nobody waits for a write longer than this; it goes on by itself
+Answered = TypeVar("Answered", Claims, Rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncState:
+    """How far Neo4j is behind: entries of the queue that it lacks, and why."""
+
+    pending: int
+    reason: str
+
+
+class SyncedStore:
+    """Neo4j as the shared memory, a SQLite file as the net below it."""
+
+    def __init__(
+        self,
+        remote: Neo4jStore,
+        local: SQLiteStore,
+        *,
+        breaker: Breaker | None = None,
+        _shared: tuple[threading.Lock, dict[str, str]] | None = None,
+    ) -> None:
+        self.remote, self.local = remote, local
+        self.breaker = breaker or Breaker()
+        self._sending, self._origins = _shared or (threading.Lock(), {})
+
+    @property
+    def tenant(self) -> str:
+        """See ``GraphStore``."""
+        return self.local.tenant
+
+    def for_tenant(self, tenant: str) -> SyncedStore:
+        """See ``GraphStore``."""
+        return SyncedStore(
+            self.remote.for_tenant(tenant),
+            self.local.for_tenant(tenant),
+            breaker=self.breaker,
+            _shared=(self._sending, self._origins),
+        )
+
+    def write(self, batch: Batch) -> None:
+        """See ``GraphStore``; safe on disk when this returns, in Neo4j as soon as that can be reached."""
+        for part in batch.parts():
+            with self.local.connection.writing() as cursor:
+                write_rows(cursor, self.tenant, part)
+                cursor.execute("INSERT INTO queue (tenant, batch) VALUES (?, ?)", (self.tenant, part.to_json()))
+        if self.breaker.allows():
+            self._try(WRITE_SECONDS, self._send)
+
+    def sync(self, seconds: float = 600.0) -> SyncState:
+        """Sends what waits, whether the circuit is open or not, and says how far that went."""
+        self._try(seconds, self._send)
+        return self.state()
+
+    def state(self) -> SyncState:
+        """What waits, and why."""
+        with self.local.connection.reading() as cursor:
+            pending = cursor.execute("SELECT count(*) FROM queue").fetchone()[0]
+        return SyncState(pending=int(pending), reason=self.breaker.reason)
+
+    def claims(self, at: int, *, source: str | None = None, later: bool = False) -> Claims:
+        """See ``GraphStore``."""
+        return self._consult(
+            lambda: self.remote.claims(at, source=source, later=later),
+            lambda: self._known(at, source=source, later=later),
+            f"all {source or ''} {later}",
+        )
+
+    def claims_near(self, names: Sequence[str], at: int, *, hops: int, callers: int) -> Claims:
+        """See ``GraphStore``."""
+        check_reach(hops, callers)
+        return self._consult(
+            lambda: self.remote.claims_near(names, at, hops=hops, callers=callers),
+            lambda: claims_near(self._known(at), names, at, hops=hops, callers=callers),
+            f"near {hops} {callers} {sorted(names)}",
+        )
+
+    def incident_ids(self, since: int, until: int) -> Rows:
+        """See ``GraphStore``."""
+        return self._consult(
+            lambda: self.remote.incident_ids(since, until), lambda: self.local.incident_ids(since, until)
+        )
+
+    def rows(self, table: str, keys: Sequence[str]) -> Rows:
+        """See ``GraphStore``."""
+        return self._consult(lambda: self.remote.rows(table, keys), lambda: self.local.rows(table, keys))
+
+    def ask(self, question: str, parameters: Mapping[str, Any]) -> Rows:
+        """See ``GraphStore``."""
+        return self._consult(
+            lambda: self.remote.ask(question, parameters), lambda: self.local.ask(question, parameters)
+        )
+
+    def close(self) -> None:
+        """See ``GraphStore``."""
+        self._try(READ_SECONDS, self.remote.close)
+        self.local.close()
+
+    def _consult(self, remote: Callable[[], Answered], local: Callable[[], Answered], topology: str = "") -> Answered:
+        answer: Answered | None = None
+        if self.breaker.allows():
+
+            def ask() -> None:
+                nonlocal answer
+                self._send()
+                answer = remote()
+
+            self._try(READ_SECONDS, ask)
+        if answer is None:
+            return replace(local(), degraded=f"Neo4j at {self.remote.server.uri}: {self.breaker.reason or 'busy'}")
+        if topology and isinstance(answer, Claims):
+            remember(self.local.connection, self.tenant, topology, answer)
+        return answer
+
+    def _known(self, at: int, *, source: str | None = None, later: bool = False) -> Claims:
+        own = self.local.claims(BEGINNING, source=source, later=True)  # ended ones too: what was read may be older
+        return recall(self.local.connection, self.tenant, own, at, source=source, later=later)
+
+    def _try(self, seconds: float, work: Callable[[], None]) -> None:
+        try:
+            within(seconds, work)
+        except StoreError as error:
+            self.breaker.failed(error.problem)
+        else:
+            self.breaker.succeeded()
+
+    def _send(self) -> None:
+        """Sends the queue, oldest first, one sender of a process at a time."""
+        with self._sending:
+            while (entry := self._oldest()) is not None:
+                number, tenant, batch = entry
+                self.remote.for_tenant(tenant).apply(Batch.from_json(batch), origin=self._origin(tenant), number=number)
+                with self.local.connection.writing() as cursor:
+                    cursor.execute("DELETE FROM queue WHERE number = ?", (number,))
+
+    def _oldest(self) -> tuple[int, str, bytes] | None:
+        with self.local.connection.reading() as cursor:
+            row: tuple[int, str, bytes] | None = cursor.execute(
+                "SELECT number, tenant, batch FROM queue ORDER BY number LIMIT 1"
+            ).fetchone()
+        return row
+
+    def _origin(self, tenant: str) -> str:
+        """The name of this queue in Neo4j; a new one where the file is an older copy of itself.
+
+        Its numbers would have been used before then, and their entries taken for known.
+        """
+        if tenant in self._origins:
+            return self._origins[tenant]
+        with self.local.connection.writing() as cursor:
+            cursor.execute("INSERT OR IGNORE INTO facts (name, value) VALUES ('origin', ?)", (uuid.uuid4().hex,))
+            origin = str(cursor.execute("SELECT value FROM facts WHERE name = 'origin'").fetchone()[0])
+            last = cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = 'queue'").fetchone()
+        if self.remote.for_tenant(tenant).applied(origin) > (int(last[0]) if last else 0):
+            origin = uuid.uuid4().hex
+            with self.local.connection.writing() as cursor:
+                cursor.execute("UPDATE facts SET value = ? WHERE name = 'origin'", (origin,))
+        self._origins[tenant] = origin
+        return origin
