@@ -14,6 +14,8 @@ from rca.sources.errors import SourceError, TooLargeError, UnsupportedError
 
 T = TypeVar("T")
 _REMEDY = "Send smaller batches"
+# Four bytes may stand for a block of 128 KiB: what one piece of so many bytes inflates to stays small.
+_ZSTD_PIECE = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,13 +158,21 @@ def _inflate_zstd(body: bytes, where: str, limit: int) -> bytes:
         import zstandard
     except ImportError as bad:
         raise UnsupportedError("zstd is not installed", where=where, remedy="Send gzip, or install zstandard") from bad
+    parts, size, at = [], 0, 0
+    decompressor = zstandard.ZstdDecompressor(max_window_size=128 << 20)
     try:
-        with zstandard.ZstdDecompressor(max_window_size=128 << 20).stream_reader(
-            body, read_across_frames=True
-        ) as stream:
-            content = stream.read(limit + 1)
+        while at < len(body):  # a body may consist of several frames
+            stream = decompressor.decompressobj()
+            while at < len(body) and not stream.eof:
+                part = stream.decompress(body[at : at + _ZSTD_PIECE])
+                at += _ZSTD_PIECE
+                size += len(part)
+                if size > limit:
+                    raise TooLargeError(f"more than {limit} bytes inflated", where=where, remedy=_REMEDY)
+                parts.append(part)
+            if not stream.eof:
+                raise SourceError("the compressed body is cut off", where=where, remedy="Send it whole")
+            at = min(at, len(body)) - len(stream.unused_data)
     except zstandard.ZstdError as bad:
         raise SourceError("damaged zstd", where=where, remedy="Compress the body once") from bad
-    if len(content) > limit:
-        raise TooLargeError(f"more than {limit} bytes inflated", where=where, remedy=_REMEDY)
-    return content
+    return b"".join(parts)

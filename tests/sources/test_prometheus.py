@@ -131,8 +131,9 @@ def test_a_url_that_is_none_is_an_error(url: str) -> None:
 
 def test_old_incidents_are_read_from_a_real_victoria_metrics(victoria_metrics: str, client: httpx.Client) -> None:
     start = to_nanoseconds("2024-05-06T07:00:00Z")
+    first = start // 10**6
     lines = [
-        f'http_requests_total{{service="{name}",code="{code}",instance="{name}-{i}"}} {n * rate} {start // 10**6 + n * 15_000}'
+        f'http_requests_total{{service="{name}",code="{code}",instance="{name}-{i}"}} {n * rate} {first + n * 15_000}'
         for name, code, rate in (("cart", 200, 150), ("cart", 500, 50), ("pay", 200, 30))
         for i in (1, 2)
         for n in range(40)
