@@ -59,10 +59,13 @@ class Residuals:
         newest: float32, shape (C, N, M), N times: sample less expectation, in scales; NaN where unknown.
         power: float32, same shape: mean of the squares over the window that ends here; NaN where
             unknown.
+        whole: float32, shape (C, N): how far the component as a whole is from health, in a unit of
+            its own; None where that is the mean of its metrics.
     """
 
     newest: Floats
     power: Floats
+    whole: Floats | None = None
 
 
 def mean_power(gaps: Floats, known: Bools) -> Floats:

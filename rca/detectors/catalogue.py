@@ -13,6 +13,7 @@ from rca.errors import DetectorError
 CLASSES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "robust": ("rca.detectors.robust", "RobustDetector"),
+        "gaussian": ("rca.detectors.gaussian", "GaussianDetector"),
         "pca": ("rca.detectors.pca", "PCADetector"),
         "k-means": ("rca.detectors.k_means", "KMeansDetector"),
         "mlp": ("rca.detectors.mlp", "MLPDetector"),

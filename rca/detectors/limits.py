@@ -30,9 +30,11 @@ def metric_deviations(residuals: Residuals, unit: Floats) -> Floats:
     return np.copysign(np.sqrt(residuals.power), residuals.newest) / unit[:, None]
 
 
-def component_deviations(power: Floats, unit: Floats, judged: Bools) -> Floats:
-    """Mean over a component's metrics of their root mean squares in units: shape (C, N), NaN where unknown."""
-    size = np.sqrt(power) / unit[:, None]
+def component_deviations(residuals: Residuals, unit: Floats, judged: Bools) -> Floats:
+    """What the whole deviates by, or the mean over its metrics in units: shape (C, N), NaN where unknown."""
+    if residuals.whole is not None:
+        return np.where(judged, residuals.whole, np.float32(np.nan))
+    size = np.sqrt(residuals.power) / unit[:, None]
     known = ~np.isnan(size)
     count = known.sum(axis=2)
     mean = np.where(known, size, np.float32(0)).sum(axis=2) / np.maximum(count, 1).astype(np.float32)

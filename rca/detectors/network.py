@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from rca.detectors.batch import Batch, Residuals, Training, Weights
 from rca.detectors.calendar import HARMONICS
+from rca.detectors.calibration import event_limit
 from rca.detectors.components import ComponentGroup, gather, group_components
 from rca.detectors.fitted import FittedGroup, Shapes, join_groups, join_series, read_groups, write_groups
 from rca.detectors.limits import (
@@ -144,11 +145,18 @@ class NetworkDetector(ABC):
                 own = _renumber(part)
                 series = _take_series(names, part.rows[part.rows >= 0])
                 before = None if previous is None else previous._weights_of(series, own)
-                yield cls(series=series, groups=(cls._fit_group(own, scaling, batch, training, before),))
+                fitted = cls._fit_group(own, scaling, batch, training, before, history.step)
+                yield cls(series=series, groups=(fitted,))
 
     @classmethod
     def _fit_group(
-        cls, group: ComponentGroup, scaling: Scaling, batch: Batch, training: Training, previous: Weights | None
+        cls,
+        group: ComponentGroup,
+        scaling: Scaling,
+        batch: Batch,
+        training: Training,
+        previous: Weights | None,
+        interval: int,
     ) -> FittedGroup:
         count, width = group.rows.shape
         if not len(batch.learn):
@@ -176,7 +184,7 @@ class NetworkDetector(ABC):
             weights=weights,
             unit=unit,
             limit=healthy_limit(metric_deviations(residuals, unit)),
-            component_limit=healthy_limit(component_deviations(residuals.power, unit, judged)),
+            component_limit=np.maximum(event_limit(component_deviations(residuals, unit, judged), interval), 1),
             drift_limit=healthy_limit(persistent_deviations(newest, unit, WINDOW), LEAST_DRIFT),
         )
 
@@ -245,7 +253,7 @@ class NetworkDetector(ABC):
         place = {name: i for i, name in enumerate(window.components)}
         scores = np.zeros((len(window.components), len(ends)), np.float32)
         for fitted, rows, residuals, judged in self._measure(window, ends):
-            size = component_deviations(residuals.power, fitted.unit, judged)
+            size = component_deviations(residuals, fitted.unit, judged)
             present = np.flatnonzero((rows >= 0).any(axis=1)).tolist()
             at = [place[fitted.group.names[i]] for i in present]
             scores[at] = score_of(size, fitted.component_limit[:, None])[present]

@@ -1,0 +1,113 @@
+"""Multi-scale Gaussian: how far a component's recent levels lie from how its metrics move together in health.
+
+Each metric is seen by its trailing means over 1, 2, 4, ... 64 samples: the newest sample tells at
+once, the long means what stays a little beside its place. The Mahalanobis distance of them all
+(Mahalanobis 1936; Hotelling 1947, for the control of processes) sees both what principal components
+leave over and how far a sample lies within them. The covariance is shrunk towards a multiple of the
+identity (Ledoit & Wolf, 2004), since directions that health hardly uses are only noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from rca.detectors.batch import Batch, Residuals, Training, Weights
+from rca.detectors.network import NetworkDetector
+from rca.series import Rows
+from rca.telemetry import Floats
+
+SCALES = (1, 2, 4, 8, 16, 32, 64)
+# Added to each variance, as a share of their mean; the result hardly changes between .03 and .3.
+SHRINKAGE = 0.1
+# In squares of what the metrics vary by: what has hardly moved in health must not make everything far.
+LEAST_VARIANCE = 1e-4
+
+
+class GaussianDetector(NetworkDetector):
+    """Anomaly scores from the Mahalanobis distance of trailing means; see ``Detector``."""
+
+    kind: ClassVar[str] = "gaussian"
+    chunk: ClassVar[int] = 64
+
+    @classmethod
+    def shapes(cls, width: int) -> Mapping[str, tuple[int, ...]]:
+        """See ``NetworkDetector``."""
+        size = len(SCALES) * width
+        return {"mean": (size,), "precision": (size, size), "root": (size, size)}
+
+    @classmethod
+    def train(cls, batch: Batch, training: Training, previous: Weights | None) -> dict[str, npt.NDArray[Any]]:
+        """Mean and inverse covariance in closed form; see ``NetworkDetector``."""
+        weights: dict[str, list[npt.NDArray[np.float32]]] = {"mean": [], "precision": [], "root": []}
+        for samples in batch.samples:
+            features = trailing_means(samples[None])[0, batch.learn].astype(np.float64)
+            mean = features.mean(axis=0)
+            features -= mean
+            variances, directions = np.linalg.eigh(features.T @ features / len(features))
+            shrunk = max(SHRINKAGE * float(variances.mean()), LEAST_VARIANCE)
+            variances = np.maximum(variances, 0.0) + shrunk
+            root = directions / np.sqrt(variances)
+            for name, value in (("mean", mean), ("precision", root @ root.T), ("root", root)):
+                weights[name].append(value.astype(np.float32))
+        return {name: np.stack(values) for name, values in weights.items()}
+
+    @classmethod
+    def measure(cls, weights: Weights, samples: Floats, ends: Rows) -> Residuals:
+        """Residuals of each metric given all others, and the distance of the whole; see ``NetworkDetector``."""
+        features = trailing_means(samples)[:, ends] - weights["mean"][:, None]
+        whole = np.sqrt(np.square(features @ weights["root"]).mean(axis=2))
+        pull = (features @ weights["precision"]).reshape(*features.shape[:2], len(SCALES), -1)
+        gaps = _expect_others(weights["precision"], pull)
+        known = ~np.isnan(samples[:, ends])
+        return Residuals(
+            newest=np.where(known, gaps[:, :, 0], np.float32(np.nan)),
+            power=np.where(known, np.square(gaps).mean(axis=2), np.float32(np.nan)),
+            whole=whole,
+        )
+
+
+def _expect_others(precision: Floats, pull: Floats) -> Floats:
+    """Each metric's means less what all other metrics let expect: shape (C, N, scales, M), as ``pull``.
+
+    For jointly normal variables that is the inverse of a metric's block of the precision, applied
+    to its part of precision times deviation.
+    """
+    count, scales, metrics = len(precision), pull.shape[2], pull.shape[3]
+    blocks = precision.reshape(count, scales, metrics, scales, metrics)
+    own = np.einsum("cimjm->cmij", blocks)
+    inverse = np.linalg.inv(own) if metrics else own
+    return np.ascontiguousarray(np.einsum("cnim,cmij->cnjm", pull, inverse))
+
+
+def trailing_means(samples: Floats) -> Floats:
+    """Means of the known among the last 1, 2, ... 64 samples, 0 (the level) where none is known.
+
+    Args:
+        samples: in scales from the level, shape (C, T, M), NaN where missing.
+
+    Returns:
+        float32, shape (C, T, scales x M).
+    """
+    known = ~np.isnan(samples)
+    complete = bool(known.all())
+    total = _running(samples if complete else np.where(known, samples, np.float32(0)))
+    count = None if complete else _running(known)
+    parts = []
+    for scale in SCALES:
+        begins = np.maximum(np.arange(samples.shape[1]) + 1 - scale, 0)
+        sums = total[:, 1:] - total[:, begins]
+        number = (
+            (np.arange(samples.shape[1]) + 1 - begins)[:, None] if count is None else count[:, 1:] - count[:, begins]
+        )
+        parts.append((sums / np.maximum(number, 1)).astype(np.float32))
+    return np.concatenate(parts, axis=2)
+
+
+def _running(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    out = np.zeros((values.shape[0], values.shape[1] + 1, values.shape[2]))
+    np.cumsum(values, axis=1, out=out[:, 1:])
+    return out
