@@ -95,6 +95,16 @@ def _print(figures: Mapping[str, Any], onset: str) -> None:
             console.print(printable(f"{name}: {counts}"))
         if "degraded" in row:
             console.print(printable(f"{name}: the trained detector could not be used in {row['degraded']} incidents"))
+    if "learning" in figures:
+        learnt = figures["learning"]
+        least, most = learnt["learnt_from"]
+        count = str(most) if least == most else f"{least} to {most}"
+        console.print(
+            printable(
+                f"rca learnt from {count} incidents ({learnt['train']}); expected calibration error "
+                f"{learnt['ece']:.3f}, before calibration {learnt['ece_raw']:.3f}"
+            )
+        )
     windows = figures["without_fault"]
     if windows:
         found = ", ".join(f"{name} {row['false_causes']}" for name, row in methods.items() if "false_causes" in row)

@@ -11,6 +11,8 @@ from rca.evaluation.results import OURS
 from rca.types import Case, Report, RootCause
 
 RANDOM, LABEL_PRIOR, LATEST_CHANGE = "random", "label-prior", "latest-change"
+# The engine without learned weights, where it is measured with them.
+UNTRAINED = "untrained"
 METHODS = (OURS, RANDOM, LABEL_PRIOR, *BASELINES)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -71,7 +71,7 @@ class Evaluation:
     """The results of some methods on the incidents of one data set, in the set's order.
 
     ``healthy`` are windows without a fault: no measure counts them, they only show who sees causes
-    where there are none.
+    where there are none. ``learning`` says what learned weights learnt from, and how far their confidence holds.
     """
 
     dataset: str
@@ -79,6 +79,7 @@ class Evaluation:
     methods: tuple[str, ...]
     cases: tuple[CaseResult, ...]
     healthy: tuple[CaseResult, ...] = ()
+    learning: Mapping[str, Any] = field(default_factory=dict)
 
     def measures(self, method: str, cases: Sequence[CaseResult] | None = None) -> dict[str, float]:
         """AC@1, AC@3, AC@5, Avg@5 and MRR of a method; of all incidents where ``cases`` is not given."""
@@ -160,6 +161,8 @@ class Evaluation:
         }
         if len(self.by("system")) > 1:
             figures["by_system"] = self._groups("system")
+        if self.learning:
+            figures["learning"] = dict(self.learning)
         figures["ranks"] = {case.id: list(case.methods[main].ranking) for case in self.cases}
         figures["answers"] = {case.id: list(case.answer.components) for case in self.cases}
         return figures

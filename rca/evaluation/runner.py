@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rca.cases.labelled import LabelledCase, Onset
 from rca.cases.registry import load_set
@@ -15,10 +16,14 @@ from rca.errors import EvaluationError, RCAError
 from rca.evaluation.baselines import components_of
 from rca.evaluation.fine_level import fault_rank, metric_rank
 from rca.evaluation.measures import chance_card, order, score_card, worst_rank
-from rca.evaluation.methods import LABEL_PRIOR, METHODS, RANDOM, Opinion, find_method
+from rca.evaluation.methods import LABEL_PRIOR, METHODS, RANDOM, UNTRAINED, Opinion, find_method, read_report
 from rca.evaluation.results import OURS, CaseResult, Evaluation, MethodResult
 from rca.parallel import Backend, check_backend, run_tasks
 from rca.types import Answer, Case
+
+if TYPE_CHECKING:
+    from rca.evaluation.trained import Taught
+    from rca.learning.learned import LearnedModel
 
 Progress = Callable[[int, int], None]
 
@@ -42,7 +47,8 @@ def evaluate(
         data: the folder of the unpacked set.
         methods: of ``METHODS``; all where None.
         onset: whether the time of the injection is given.
-        train: labelled incidents to learn from; no method learns yet.
+        train: labelled incidents that ``rca`` learns from: the folder of another part of the set, or
+            "5-fold" to rank each fifth by the others; ``untrained`` stands beside it then.
         model: the trained detector of ``rca``, as ``Case.model`` refers to it; "" for none, None for what each
             case says.
         jobs: incidents analysed side by side; see ``rca.parallel.run_tasks``.
@@ -55,23 +61,73 @@ def evaluate(
         ModelError: the given model cannot be used.
         WorkerError: there is no such backend, or its workers die again and again.
     """
-    names = _check(methods, train, jobs)
+    names = _check(methods, jobs)
     check_backend(backend, jobs)
     labelled: Iterable[LabelledCase] = load_set(set_name, data, onset=onset)
     if model is not None:
         _check_model(model)
         labelled = (LabelledCase(replace(case, model=model), answer) for case, answer in labelled)
+    taught: Taught | None = None
+    if train is not None:
+        labelled = list(labelled)
+        taught = _teach(labelled, set_name, data, train, onset, progress)
     found = _assess_all(labelled, names, jobs, backend, progress)
+    if taught is not None and OURS in names:
+        found = _with_learned(found, taught, [answer for _, answer in labelled], jobs, backend)
+        names = (OURS, UNTRAINED, *(name for name in names if name != OURS))
     if not found:
         raise EvaluationError("the set has no incidents", where=data, remedy="Unpack the set completely")
     cases = _with_peers([case for case in found if case.answer.components], names)
     healthy = tuple(case for case in found if not case.answer.components)
-    return Evaluation(dataset=set_name, onset=onset, methods=names, cases=cases, healthy=healthy)
+    return Evaluation(
+        dataset=set_name,
+        onset=onset,
+        methods=names,
+        cases=cases,
+        healthy=healthy,
+        learning={} if taught is None else taught.figures([answer for _, answer in labelled]),
+    )
 
 
-def _check(methods: Sequence[str] | None, train: str | Path | None, jobs: int | None) -> tuple[str, ...]:
-    if train is not None:
-        raise EvaluationError("there is no learning method yet", where="--train", remedy="Leave it out")
+def _teach(
+    labelled: Sequence[LabelledCase],
+    set_name: str,
+    data: Path | str,
+    train: str | Path,
+    onset: Onset,
+    progress: Progress | None,
+) -> Taught:
+    """Learned weights for each incident, none of which saw it."""
+    from rca.evaluation.trained import folds_of, teach_folder, teach_folds
+
+    folds = folds_of(train)
+    if folds is not None:
+        return teach_folds(labelled, folds, progress)
+    if Path(train).resolve() == Path(data).resolve():
+        raise EvaluationError("an incident must not teach what it is measured with", where=train, remedy="Give 5-fold")
+    return teach_folder(labelled, load_set(set_name, train, onset=onset), str(train), progress)
+
+
+def _with_learned(
+    found: Sequence[CaseResult], taught: Taught, answers: Sequence[Answer], jobs: int | None, backend: Backend
+) -> list[CaseResult]:
+    """The results with those of the learned weights as ours, and what was ours as the untrained ones."""
+    lessons = list(zip(taught.cases, taught.models, answers, strict=True))
+    results = dict(run_tasks(_assess_learned, lessons, jobs=jobs, backend=backend))
+    return [
+        replace(case, methods={**case.methods, OURS: results[number], UNTRAINED: case.methods[OURS]})
+        for number, case in enumerate(found)
+    ]
+
+
+def _assess_learned(lesson: tuple[Case, LearnedModel, Answer]) -> MethodResult:
+    from rca.pipeline import analyze
+
+    case, model, answer = lesson
+    return _run(lambda given: read_report(analyze(given, learned=model)), case, answer)
+
+
+def _check(methods: Sequence[str] | None, jobs: int | None) -> tuple[str, ...]:
     if jobs is not None and jobs < 1:
         raise EvaluationError(f"the number of jobs is {jobs}", where="--jobs", remedy="Give at least 1")
     names = METHODS if methods is None else tuple(dict.fromkeys(methods))
@@ -114,12 +170,11 @@ def _assess_one(labelled: LabelledCase, methods: Sequence[str]) -> CaseResult:
 
 def assess(case: Case, answer: Answer, methods: Sequence[str]) -> CaseResult:
     """Runs the methods that need nothing but the case, one after the other."""
-    results = {name: _run(name, case, answer) for name in methods if name not in (RANDOM, LABEL_PRIOR)}
+    results = {name: _run(find_method(name), case, answer) for name in methods if name not in (RANDOM, LABEL_PRIOR)}
     return CaseResult(id=case.incident.id, answer=answer, components=components_of(case), methods=results)
 
 
-def _run(name: str, case: Case, answer: Answer) -> MethodResult:
-    method = find_method(name)
+def _run(method: Callable[[Case], Opinion], case: Case, answer: Answer) -> MethodResult:
     start = time.perf_counter()
     try:
         opinion = method(case)
