@@ -166,7 +166,7 @@ def test_an_unexpected_error_of_the_engine_is_a_failure_not_the_end(incidents, m
     [
         ({"methods": ["magic"]}, "magic"),
         ({"methods": []}, "no method"),
-        ({"train": "5-fold"}, "no learning method yet"),
+        ({"train": "5-fold"}, "do not fill 5 folds"),
         ({"jobs": 0}, "jobs is 0"),
     ],
 )
