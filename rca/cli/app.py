@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from rca.cli import (
     analyze,
     demo,
+    detect,
     doctor,
     evaluate,
     incident,
@@ -40,6 +41,7 @@ _ORDER = (
     "evaluate",
     "train",
     "models",
+    "detect",
     "serve",
     "incident",
     "token",
@@ -126,6 +128,7 @@ app.add_typer(profile.app, name="profile")
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
 app.add_typer(models.app, name="models")
+app.add_typer(detect.app, name="detect")
 app.command("simulate")(simulate.simulate)
 app.add_typer(rules.app, name="rules")
 app.command("doctor")(doctor.doctor)

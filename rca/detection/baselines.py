@@ -101,7 +101,7 @@ def _windows(values: Floats) -> Floats:
 def _smooth(errors: Scores) -> Scores:
     """The mean of the last ten errors at each time."""
     total = np.cumsum(np.concatenate([[0.0], np.repeat(errors[:1], SMOOTHING - 1), errors]))
-    return (total[SMOOTHING:] - total[:-SMOOTHING]) / SMOOTHING
+    return np.asarray((total[SMOOTHING:] - total[:-SMOOTHING]) / SMOOTHING)
 
 
 def _calibrate(history: Scores, window: Scores, interval: int) -> Scores:

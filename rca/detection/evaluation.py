@@ -50,6 +50,10 @@ class DetectionEvaluation:
         values = self._values(method, measure)
         return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
 
+    def unfound(self, method: str) -> int:
+        """Labelled stretches in which the method raised no alarm."""
+        return int(sum(self.figures[method][entity]["unfound"] for entity in self.entities))
+
     def _values(self, method: str, measure: str) -> list[float]:
         found = (self.figures[method][entity][measure] for entity in self.entities)
         return [value for value in found if not math.isnan(value)]
@@ -58,10 +62,9 @@ class DetectionEvaluation:
         """All figures: means per method, standard errors, and each entity's; null where one does not exist."""
         methods = {}
         for method, by_entity in self.figures.items():
-            found = [by_entity[entity] for entity in self.entities]
             methods[method] = {
                 **{measure: _plain(self.mean(method, measure)) for measure in MEASURES},
-                "unfound": int(sum(each["unfound"] for each in found)),
+                "unfound": self.unfound(method),
                 "standard_error": {measure: _plain(self.standard_error(method, measure)) for measure in MEASURES},
                 "entities": {
                     entity: {measure: _plain(value) for measure, value in by_entity[entity].items()}
