@@ -34,6 +34,9 @@ _BATCH = 1_024  # rows: how much of a Parquet file is in memory before its size 
 _WIDTH = 8  # bytes of a value, at most, as long as it is no text
 
 
+_NULL = msgspec.Raw(b"null")
+
+
 class Reference(msgspec.Struct, forbid_unknown_fields=True):
     """A window over telemetry that was ingested before.
 
@@ -43,11 +46,11 @@ class Reference(msgspec.Struct, forbid_unknown_fields=True):
 
     id: str = ""
     title: str = ""
-    window: msgspec.Raw = msgspec.Raw()
-    baseline: msgspec.Raw = msgspec.Raw()
+    window: msgspec.Raw = _NULL
+    baseline: msgspec.Raw = _NULL
     detected_at: str | int | float | None = None
     onset: str | int | float | None = None
-    symptoms: msgspec.Raw = msgspec.Raw()
+    symptoms: msgspec.Raw = _NULL
     components: list[str] = []
     labels: dict[str, str] = {}
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from rca.errors import SettingsError
@@ -62,6 +64,11 @@ def make_server(
             await super().startup(sockets)  # type: ignore[arg-type]
             if started is not None and self.started:
                 started(self.servers[0].sockets[0].getsockname()[1])
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            # uvicorn's own raises the signal once more at the end: a stop that was asked for is no failure.
+            self.force_exit = self.should_exit and sig == signal.SIGINT
+            self.should_exit = True
 
     return Server(config)
 

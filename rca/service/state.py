@@ -16,7 +16,7 @@ from rca.service.auth import Authenticator, admin_token, make_token
 from rca.service.bodies import BodyReader
 from rca.service.configuration import Configuration
 from rca.service.jobs import JobRunner
-from rca.service.logs import LOGGER
+from rca.service.logs import LOGGER, trace_id
 from rca.service.metrics import Metrics
 from rca.service.workers import WorkerPool
 from rca.sources.naming import Naming
@@ -105,13 +105,18 @@ class Service:
         if self._lock is not None:
             os.close(self._lock)
 
-    def record(self, who: str, action: str, subject: str, outcome: str, trace: str = "") -> None:
-        """Adds to the audit log; a failure of the store is logged, and nothing waits for it."""
+    async def record(self, who: str, action: str, subject: str, outcome: str) -> None:
+        """Adds to the audit log; a failure of the store is logged and stops nothing."""
         entry = AuditEntry(
-            time=time.time_ns(), who=who, action=action, subject=subject[:300], outcome=outcome, trace=trace
+            time=time.time_ns(),
+            who=who,
+            action=action,
+            subject=subject[:300],
+            outcome=outcome,
+            trace=trace_id.get(),
         )
         try:
-            self.store.record([entry])
+            await asyncio.wrap_future(self.store.record([entry]))
         except RCAError as error:
             LOGGER.error("the audit log cannot be written", extra={"problem": str(error), "action": action})
 

@@ -112,7 +112,9 @@ async def post_incident(
             owner=principal_of(request).id,
         )
         filed = await post_window(service, posted)
-    service.record(principal_of(request).id, "incident.post", filed.incident, "replay" if filed.replay else "filed")
+    await service.record(
+        principal_of(request).id, "incident.post", filed.incident, "replay" if filed.replay else "filed"
+    )
     return await _report_or_job(service, filed, _seconds(service, prefer, wait))
 
 
@@ -222,7 +224,7 @@ async def post_analysis(
     """Replays the incident's snapshot with the engine as it is now."""
     service = service_of(request)
     filed = await replay(service, incident)
-    service.record(principal_of(request).id, "incident.replay", incident, "filed")
+    await service.record(principal_of(request).id, "incident.replay", incident, "filed")
     return await _report_or_job(service, filed, wait)
 
 
@@ -264,9 +266,9 @@ async def post_feedback(request: Request, incident: IncidentId) -> Response:
         component=said.component.strip(),
         note=said.note,
     )
-    await asyncio.wrap_future(service.store.add_feedback(feedback))
+    kept = asyncio.wrap_future(service.store.add_feedback(feedback))
+    await asyncio.gather(kept, service.record(principal.id, "incident.feedback", incident, said.opinion))
     service.metrics.feedback.labels(said.opinion).inc()
-    service.record(principal.id, "incident.feedback", incident, said.opinion)
     return answer(feedback_view(feedback), 201)
 
 

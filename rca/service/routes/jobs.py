@@ -81,7 +81,7 @@ async def cancel_job(request: Request, job: JobId) -> Response:
     found = await read(service.store.job, job)
     if not await service.runner.cancel(job):
         raise ConflictError(f"the job is {found.state} already", remedy="Nothing is left to cancel")
-    service.record(principal_of(request).id, "job.cancel", job, "done")
+    await service.record(principal_of(request).id, "job.cancel", job, "done")
     return answer(job_view(await read(service.store.job, job)))
 
 
