@@ -262,7 +262,7 @@ def read_quantile(
     np.divide(rank - under, inside, out=share, where=inside > 0)
     with np.errstate(invalid="ignore"):
         value = lower + (upper - lower) * np.clip(share, 0.0, 1.0)
-    value = np.where(np.isfinite(upper), value, lower)
+    value = np.where(np.isfinite(upper), value, np.where(at > 0, lower, np.nan))
     return np.where((total > 0) & np.isfinite(value), value, np.nan)
 
 
