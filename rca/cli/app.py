@@ -18,6 +18,7 @@ from rca.cli import (
     doctor,
     evaluate,
     incident,
+    learn,
     models,
     profile,
     rules,
@@ -39,6 +40,7 @@ _ORDER = (
     "rules",
     "simulate",
     "evaluate",
+    "learn",
     "train",
     "models",
     "detect",
@@ -126,6 +128,7 @@ app.command("demo")(demo.demo)
 app.command("analyze")(analyze.analyze)
 app.add_typer(profile.app, name="profile")
 app.command("evaluate")(evaluate.evaluate)
+app.add_typer(learn.app, name="learn")
 app.command("train")(train.train)
 app.add_typer(models.app, name="models")
 app.add_typer(detect.app, name="detect")

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rca.confidence import SHARPNESS
 from rca.learning.background import Background
 from rca.learning.columns import IDENTITY, Columns
 from rca.learning.description import Description
@@ -29,12 +28,14 @@ Floats = npt.NDArray[np.float64]
 ENOUGH = 20
 # The untrained answer as prior is worth so many confirmed incidents.
 PRIOR_WORTH = 20.0
+# Belief goes with this power of the untrained strength.
+TRUST = 2.0
 # Added to the untrained strength before its logarithm: a twentieth of one full piece of evidence.
 FLOOR = 0.05
 # The same where the untrained answer speaks for services that were never confirmed: there, silence counts.
 SILENCE = 1e-3
 # The power of the nameless weights beside the untrained answer, which they help to tell apart.
-BESIDE = 0.5
+BESIDE = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +141,7 @@ def candidate_rows(
 
 def log_prior(description: Description) -> Floats:
     """The untrained answer as log odds: two candidates at 2 : 1 are believed 4 : 1."""
-    return np.asarray(2.0 * np.log(description.untrained + FLOOR))
+    return np.asarray(TRUST * np.log(description.untrained + FLOOR))
 
 
 def believe(
@@ -159,7 +160,7 @@ def believe(
     starts, incident = design.starts[:-1], design.incident
     untrained = np.concatenate([d.untrained for d in descriptions])
     general = nameless.joint(design).sum(axis=1)
-    product = (untrained + SILENCE) ** SHARPNESS * np.maximum(general, 1e-12) ** BESIDE
+    product = (untrained + SILENCE) ** TRUST * np.maximum(general, 1e-12) ** BESIDE
     product /= np.add.reduceat(product, starts)[incident]
     product[~strange] = 0.0
     left = 1.0 - np.add.reduceat(product, starts)
