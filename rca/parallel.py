@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
-from itertools import chain
 from typing import Any, Literal, TypeVar
 
 from rca.errors import WorkerError
 
 Backend = Literal["loky", "ray"]
 BACKENDS: tuple[Backend, ...] = ("loky", "ray")
-# Rounds in which workers die and not one task is finished.
+# How often a task that lost its worker is given to another.
 MOST_LOST = 3
+# With one job, joblib would run the task in this process, which the task might kill.
+ALONE = 2
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -48,25 +49,33 @@ def run_tasks(
             yield _numbered(work, number, task)
         return
     waiting: dict[int, T] = {}
-    coming = enumerate(tasks)
-    lost = 0
+    coming = _remember(enumerate(tasks), waiting)
     while True:
-        again = list(waiting.items())
         try:
-            for number, result in _parallel(work, _remember(chain(again, coming), waiting), jobs, backend):
+            for number, result in _parallel(work, coming, jobs, backend):
                 del waiting[number]
-                lost = 0
                 yield number, result
-        except BrokenExecutor as bad:
-            lost += 1
-            if lost >= MOST_LOST:
-                raise WorkerError(
-                    f"workers die again and again at task {min(waiting, default=0) + 1}",
-                    where=backend,
-                    remedy="They may run out of memory: use fewer jobs, or look into the system's log",
-                ) from bad
+        except BrokenExecutor:
+            # One worker takes the others with it. Each task that was under way is given to workers of
+            # its own, so that none suffers from another again.
+            for number in list(waiting):
+                yield number, _alone(work, number, waiting.pop(number), backend)
         else:
             return
+
+
+def _alone(work: Callable[[T], R], number: int, task: T, backend: Backend) -> R:
+    lost: BrokenExecutor | None = None
+    for _ in range(MOST_LOST):
+        try:
+            return next(_parallel(work, iter([(number, task)]), ALONE, backend))[1]
+        except BrokenExecutor as bad:
+            lost = bad
+    raise WorkerError(
+        f"task {number + 1} lost its worker {MOST_LOST + 1} times",
+        where=backend,
+        remedy="Workers may run out of memory: use fewer jobs, or look into the system's log",
+    ) from lost
 
 
 def check_backend(backend: str, jobs: int | None) -> None:
