@@ -30,7 +30,7 @@ ZIP = "application/zip"
 MEDIA = (JSON, ARROW, PARQUET, ZIP)
 # Beyond it, a document holds telemetry, and looking for it twice costs time.
 _SMALL = 1 << 16
-_BATCH = 1_024  # rows: how much of a Parquet file is in memory before its size is looked at
+_BATCH = 16_384  # rows: how much of a Parquet file is in memory before its size is looked at
 _WIDTH = 8  # bytes of a value, at most, as long as it is no text
 
 
@@ -150,7 +150,10 @@ def _read_arrow(content: bytes, max_bytes: int) -> pa.Table:
 
 
 def _read_parquet(content: bytes, max_bytes: int) -> pa.Table:
-    """The table of a Parquet file: its claims are looked at first, then its size while it is read."""
+    """The table of a Parquet file: its claims are looked at first, then its size while it is read.
+
+    Texts are read as dictionaries: a long one that repeats is in memory once, however often it repeats.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -162,16 +165,29 @@ def _read_parquet(content: bytes, max_bytes: int) -> pa.Table:
                 values = sum(columns.column(i).num_values for i in range(columns.num_columns))
                 _check_size(max(values * _WIDTH // 2, columns.total_byte_size // 2), max_bytes)
             _check_size(metadata.num_rows * _WIDTH // 2, max_bytes)
+            texts = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
+        with pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts) as file:
             batches, size = [], 0
             for batch in file.iter_batches(_BATCH):
-                size += batch.nbytes
+                size += sum(_inflated(column) for column in batch.columns)
                 _check_size(size, max_bytes)
                 batches.append(batch)
-            table = pa.Table.from_batches(batches, file.schema_arrow)
+            table = pa.Table.from_batches(batches, batches[0].schema if batches else file.schema_arrow)
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError) as bad:
         raise _damaged("no Parquet file", bad) from bad
     return table
+
+
+def _inflated(column: pa.Array) -> int:
+    """Bytes of a column with its dictionary written out."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    lengths = pc.binary_length(column.dictionary).take(column.indices)
+    return int(pc.sum(lengths).as_py() or 0) + 4 * len(column)
 
 
 def _check_size(size: int, most: int) -> None:

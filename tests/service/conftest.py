@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     limits = {"header_seconds": 2.0, "idle_seconds": 2.0, "body_seconds": 6.0}
     with running(tmp_path_factory.mktemp("service"), **secrets, **limits) as started:
         yield started
+
+
+@pytest.fixture
+def run_service(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Starts services of their own, in threads."""
+    with ExitStack() as stack:
+        yield lambda **facts: stack.enter_context(running(tmp_path, **facts))
 
 
 @pytest.fixture
