@@ -25,6 +25,9 @@ def analyze(
     ] = None,
     model: ModelOption = None,
     models: ModelsOption = None,
+    learned: Annotated[
+        Path | None, typer.Option("--learned", help="Learned weights: what `rca learn` wrote, or its folder.")
+    ] = None,
 ) -> None:
     """Find the root causes of an incident."""
     from rca.cases.folder import read_case
@@ -46,7 +49,7 @@ def analyze(
 
     from rca.pipeline import analyze as explain
 
-    report = explain(given, settings)
+    report = explain(given, settings, learned=learned)
     if form == "json":
         from rca.report.document import to_json
 

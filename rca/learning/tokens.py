@@ -53,9 +53,9 @@ def read_sign(event: Event, place: int, topology: Topology) -> Sign:
     name = _nameless(_nameless(event.name, own, "@"), others, "@peer")
     side = role or ("client" if _is_client(event.name) else "")
     tokens = (
-        (FAMILY, f"{event.kind}/{side}{'' if event.direction == 'none' else f' {event.direction}'}"),
+        (FAMILY, _words(event.kind, side, event.direction)),
         (GROUP, _nameless(_nameless(group, own, "@"), others, "@peer") or event.kind),
-        (NAME, f"{event.kind}/{role} {name} {event.direction}"),
+        (NAME, _words(event.kind, role, event.direction, name)),
     )
     surprise = 0.0 if evidence is None else min(max(evidence.likelihood, 0.0) * 2.302585092994046, MOST_SURPRISE)
     return Sign(
@@ -67,6 +67,12 @@ def read_sign(event: Event, place: int, topology: Topology) -> Sign:
         peer=peer,
         operation=operation,
     )
+
+
+def _words(kind: str, side: str, direction: str, name: str = "") -> str:
+    """The parts of a token in reading order; a direction that the kind says already, or that is none, is left out."""
+    told = direction == "none" or kind.endswith(f".{direction}")
+    return " ".join(part for part in (kind, side, "" if told else direction, name) if part)
 
 
 @lru_cache(maxsize=65_536)
