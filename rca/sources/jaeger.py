@@ -28,9 +28,7 @@ def query_dependencies(server: Server, window: Window, *, zipkin: bool = False) 
     if isinstance(document, dict):
         if document.get("errors"):
             raise UnavailableError(f"answers {str(document['errors'])[:200]}", where=server.name, remedy="Check Jaeger")
-        if document.get("data") is None:  # nothing was traced in the window
-            return Received(warnings=(f"{server.name} saw no calls in the window",))
-    if not document:
+    if document == [] or (isinstance(document, dict) and "data" in document and not document["data"]):
         return Received(warnings=(f"{server.name} saw no calls in the window",))
     try:
         return Received(topology=topology_from_json(msgspec.json.encode(document), where=server.name))
