@@ -12,9 +12,10 @@ import numpy.typing as npt
 from rca.series import Rows, SeriesNames
 from rca.telemetry import Floats, MetricFrame
 
-# Widths that components are padded to: every one up to 8, then steps of at most a quarter, so that
-# a fleet of unequal components makes few groups and padding costs little.
-_EXACT, _STEPS = 8, 4
+# Widths that components are padded to: every one from 2 to 8, then steps of at most a quarter, so that
+# a fleet of unequal components makes few groups and padding costs little. A matrix of one column is
+# multiplied by other code when it is alone than when it is one of many, with other last digits.
+_LEAST, _EXACT, _STEPS = 2, 8, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ def gather(values: npt.NDArray[Any], rows: Rows) -> npt.NDArray[Any]:
 def padded_width(series: int) -> int:
     """The width of the group that a component with this many series belongs to."""
     if series <= _EXACT:
-        return series
+        return max(series, _LEAST)
     step = (1 << ((series - 1).bit_length() - 1)) // _STEPS
     return -(-series // step) * step
 

@@ -21,6 +21,7 @@ from rca.telemetry import Floats
 
 # Units for components of up to 10 series, of up to 20, and so on; at most four steps.
 UNITS, SERIES_PER_STEP, MOST_STEPS = 12, 10, 4
+HALF = np.float32(0.5)
 
 
 def weight_shapes(width: int) -> dict[str, tuple[int, ...]]:
@@ -62,9 +63,9 @@ def _step(gates: Floats, state: Floats, weight: Floats, reset_bias: Floats) -> F
     """The next state: shape (C, N, units)."""
     units = state.shape[2]
     recalled = state @ weight
-    update, reset = (
-        1 / (1 + np.exp(-(gates[..., part] + recalled[..., part]))) for part in (slice(units), slice(units, 2 * units))
-    )
+    switches = gates[..., : 2 * units] + recalled[..., : 2 * units]
+    switches = HALF + HALF * np.tanh(HALF * switches)  # the logistic function, which would overflow
+    update, reset = switches[..., :units], switches[..., units:]
     last = slice(2 * units, None)
     candidate = np.tanh(gates[..., last] + reset * (recalled[..., last] + reset_bias[:, None]))
     out: Floats = candidate + update * (state - candidate)
