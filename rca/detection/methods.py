@@ -38,6 +38,8 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "mlp": partial(score_by, "mlp"),
         "gru": partial(score_by, "gru"),
         "convolution": partial(score_by, "convolution"),
+        "rca-pca": partial(score_by, "pca"),
+        "rca-k-means": partial(score_by, "k-means"),
         "robust": partial(score_by, "robust"),
         "pca": baselines.score_pca,
         "k-means": baselines.score_k_means,

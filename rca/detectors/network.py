@@ -250,14 +250,22 @@ class NetworkDetector(ABC):
         return self._score_components(window, np.arange(len(window.times))[-1:])
 
     def _score_components(self, window: MetricFrame, ends: Rows) -> ComponentScores:
+        scores = score_of(self.component_errors(window, ends), np.float32(1))
+        return ComponentScores(components=window.components, scores=scores)
+
+    def component_errors(self, window: MetricFrame, ends: Rows) -> Floats:
+        """How far components are from health at some times, in limits: shape (components of the window, N).
+
+        NaN where unknown.
+        """
         place = {name: i for i, name in enumerate(window.components)}
-        scores = np.zeros((len(window.components), len(ends)), np.float32)
+        out = np.full((len(window.components), len(ends)), np.nan, np.float32)
         for fitted, rows, residuals, judged in self._measure(window, ends):
             size = component_deviations(residuals, fitted.unit, judged)
             present = np.flatnonzero((rows >= 0).any(axis=1)).tolist()
             at = [place[fitted.group.names[i]] for i in present]
-            scores[at] = score_of(size, fitted.component_limit[:, None])[present]
-        return ComponentScores(components=window.components, scores=scores)
+            out[at] = (size / fitted.component_limit[:, None])[present]
+        return out
 
     def _measure(self, window: MetricFrame, ends: Rows) -> Iterator[tuple[FittedGroup, Rows, Residuals, Bools]]:
         """Parts of what is known, their rows in the window, residuals, and where they may be judged."""
