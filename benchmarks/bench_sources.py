@@ -139,7 +139,7 @@ def main() -> int:
         ("OTLP spans", traces(), lambda b: decode_otlp("traces", b), 20_000),
         ("OTLP log records", logs(), lambda b: decode_otlp("logs", b), 60_000),
         ("OTLP samples", metrics(0), lambda b: decode_otlp("metrics", b), 60_000),
-        ("remote write samples", remote_write(), decode_remote_write, 40_000),
+        ("remote write samples", remote_write(), decode_remote_write, 20_000),
         ("Loki lines", loki(), lambda b: decode_loki(b, headers=js), 60_000),
         ("alerts", alerts(), decode_alertmanager, 5_000),
     ):

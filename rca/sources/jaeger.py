@@ -25,9 +25,8 @@ def query_dependencies(server: Server, window: Window, *, zipkin: bool = False) 
     params = {"endTs": window.end // _MILLISECOND, "lookback": (window.end - window.start) // _MILLISECOND}
     path = "/api/v2/dependencies" if zipkin else "/api/dependencies"
     document: Any = server.ask("GET", path, object, params=params)
-    if isinstance(document, dict):
-        if document.get("errors"):
-            raise UnavailableError(f"answers {str(document['errors'])[:200]}", where=server.name, remedy="Check Jaeger")
+    if isinstance(document, dict) and document.get("errors"):
+        raise UnavailableError(f"answers {str(document['errors'])[:200]}", where=server.name, remedy="Check Jaeger")
     if document == [] or (isinstance(document, dict) and "data" in document and not document["data"]):
         return Received(warnings=(f"{server.name} saw no calls in the window",))
     try:

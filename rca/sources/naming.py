@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 UNKNOWN = "unknown"
 
@@ -73,7 +74,7 @@ class Naming:
         host = strip_port(_first(facts, _HOST))
         replica = _first(facts, _REPLICA)
         name = _first(facts, self.labels)
-        if not name and _HOST_METRIC.match(metric) and not _first(facts, ("service.name", "service_name", *_POD)):
+        if not name and is_host_metric(metric) and not _first(facts, ("service.name", "service_name", *_POD)):
             # Measured below all services: the machine is what it is about.
             name = host or strip_port(replica)
             if name:
@@ -97,6 +98,12 @@ class Naming:
 
 
 DEFAULT_NAMING = Naming()
+
+
+@lru_cache(maxsize=16_384)
+def is_host_metric(metric: str) -> bool:
+    """Whether a metric's name says that it was measured on the machine below the services."""
+    return bool(_HOST_METRIC.match(metric))
 
 
 def workload_of(pod: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from rca.sources.dimensions import Dimensions, graph_edge, read_dimensions
-from rca.sources.naming import Naming, Origin
+from rca.sources.naming import IDENTITY, Naming, Origin, is_host_metric
 from rca.sources.otlp_resources import topology_of
 from rca.sources.samples import COUNTER, GAUGE, Series
 from rca.topology import Topology
@@ -14,17 +14,25 @@ from rca.topology import Topology
 NAME = "__name__"
 # What Prometheus says about its own work, not about anybody's health.
 _OWN = ("scrape_", "prometheus_remote_storage_", "ALERTS")
+_NOT_APART = frozenset((NAME, "le", "quantile"))  # they are the series' own fields
 _SUFFIXES = (("_bucket", "bucket"), ("_count", "count"), ("_sum", "sum"))
 # MetricMetadata.MetricType of prompb/types.proto
 COUNTER_TYPE, GAUGE_TYPE, UNTYPED = 1, 2, 0
 
 
 class PrometheusSeries:
-    """Reads label sets, and remembers who was seen: components, replicas, hosts and calls."""
+    """Reads label sets, and remembers who was seen: components, replicas, hosts and calls.
+
+    What identifies a target repeats with each of its series, what tells series apart repeats with
+    each target: the two are looked up apart, once each.
+    """
 
     def __init__(self, naming: Naming, types: Mapping[str, int] | None = None) -> None:
         self._naming = naming
         self._types = types or {}
+        self._identity = IDENTITY.union(naming.labels)
+        self._whose: dict[tuple[bool, tuple[tuple[str, str], ...]], Origin] = {}
+        self._what: dict[tuple[tuple[str, str], ...], tuple[Series, tuple[str, str] | None] | None] = {}
         self._origins: dict[Origin, None] = {}
         self._edges: set[tuple[str, str]] = set()
 
@@ -35,32 +43,52 @@ class PrometheusSeries:
             labels: with ``__name__``.
             name: the metric, where the labels have no name (results of functions).
         """
+        pairs = sorted(labels.items())
+        own = tuple([pair for pair in pairs if pair[0] in self._identity])
+        other = tuple([pair for pair in pairs if pair[0] not in self._identity])
         metric = labels.get(NAME, "") or name
-        if not metric or metric.startswith(_OWN):
+        if not labels.get(NAME):
+            other = ((NAME, name), *other)
+        if other not in self._what:
+            self._what[other] = self._template(metric, dict(other))
+        found = self._what[other]
+        if found is None:
             return None
-        part, base, bound = _part(metric, labels)
-        facts = {key: value for key, value in labels.items() if key != NAME}
-        edge = graph_edge(metric, facts)
-        dimensions = read_dimensions(metric, facts)
+        series, edge = found
         if edge is not None:
             self._edges.add(edge)
             origin = Origin(component=edge[0])
-            dimensions = Dimensions(labels="", peer=edge[1], failed=dimensions.failed or "_failed" in metric)
         else:
-            origin = self._naming.origin(facts, metric)
+            place = is_host_metric(metric), own
+            known = self._whose.get(place)
+            origin = known or self._whose.setdefault(place, self._naming.origin(dict(own), metric))
         self._origins.setdefault(origin)
-        apart = ",".join(f"{key}={facts[key]}" for key in sorted(facts) if key not in ("le", "quantile"))
-        return Series(
-            component=origin.component,
+        apart = ",".join([f"{key}={value}" for key, value in pairs if key not in _NOT_APART])
+        # Built anew instead of replaced: this is the hot line of a remote write.
+        return Series(origin.component, series.metric, series.sort, series.peer, apart, *series[5:])
+
+    def _template(self, metric: str, facts: dict[str, str]) -> tuple[Series, tuple[str, str] | None] | None:
+        """What a series is apart from whose it is, and the call that it is about."""
+        if not metric or metric.startswith(_OWN):
+            return None
+        facts.pop(NAME, None)
+        part, base, bound = _part(metric, facts)
+        edge = graph_edge(metric, facts)
+        dimensions = read_dimensions(metric, facts)
+        if edge is not None:
+            failed = dimensions.failed or "_failed" in metric
+            dimensions = Dimensions(labels="", peer=edge[1], failed=failed)
+        series = Series(
+            component="",
             metric=base,
             sort=self._sort(metric, part),
             peer=dimensions.peer,
-            replica=apart,
             labels=dimensions.labels,
             part=part,
             bound=bound,
             failed=dimensions.failed,
         )
+        return series, edge
 
     def topology(self) -> Topology:
         """Whoever was seen."""
@@ -95,8 +123,3 @@ def to_number(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
-
-
-def labels_text(pairs: Iterable[tuple[str, str]]) -> str:
-    """``{a="b"}`` of labels, for messages."""
-    return "{" + ", ".join(f'{name}="{value}"' for name, value in sorted(pairs)) + "}"
