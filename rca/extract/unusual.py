@@ -15,39 +15,52 @@ import numpy as np
 import numpy.typing as npt
 
 from rca.detectors.onset import LIMIT, walk_back
+from rca.detectors.protocol import Detector
 from rca.detectors.short_long import ALARM, anomaly_likelihood, trailing_mean
+from rca.detectors.windows import WINDOW
+from rca.errors import DetectorError
 from rca.extract.context import Context
 from rca.extract.meaning import classify
 from rca.kinds import load_kinds
-from rca.likelihood import saturate
+from rca.likelihood import LN10, saturate
 from rca.quantities import percent, quantity
 from rca.telemetry import NO_PEER, MetricFrame
-from rca.types import Direction, Event, Evidence
+from rca.types import Event, Evidence
 
 Array = npt.NDArray[Any]
 
 KIND = "metrics.unusual"
-# One half of full blame at twice the healthy limit.
-SCALE = 1.0
+# One half of full blame at three times the healthy limit, as of a single resource.
+SCALE = 2.0
 # What a slow or failing callee, or more requests, bring about as well.
 HANDED_ON = ("latency", "errors", "availability", "threads", "connections", "queue", "kpi")
 DEMAND = ("traffic",)
 # A relation has at least two ends besides the demand on them.
 FEWEST_SERIES = 3
+# Healthy residuals reach the limit about as seldom as three of their standard deviations; further out they are no
+# normal distribution, which caps the log10 likelihood ratio.
+LIMIT_SD, CERTAIN = 3.0, 6.0
 # Samples whose mean counts: one sample may be anything.
 SMOOTHING = 3
-# A series that reaches twice its own healthy limit speaks for itself.
+# A series that reaches four times its own healthy limit speaks for itself.
 RISEN = 4.0
-# Series worth naming in the sentence.
-NAMED = 2
+RETRAIN = "Train the model again, or go back with `rca models rollback`"
+# Samples on both sides of the start of an anomaly in which a jump is looked for.
+AROUND = 12
+# Series worth naming in the sentence, and the share of the deviation that makes them so.
+NAMED, LEAST_SHARE = 2, 0.05
 
 
 @runtime_checkable
-class Expecting(Protocol):
-    """A detector that says what it expected."""
+class Relating(Protocol):
+    """A detector that foretells each sample from the component's others."""
+
+    def drifts(self, window: MetricFrame) -> Array:
+        """Signed mean of the residuals over the last samples, in healthy limits; NaN where unknown."""
+        ...
 
     def expected(self, window: MetricFrame) -> Array:
-        """Each sample as the component's samples together make it likely, in its own unit; NaN where unknown."""
+        """What each sample is expected to be, in its own unit; NaN where unknown."""
         ...
 
 
@@ -60,31 +73,54 @@ def extract_unusual(context: Context) -> list[Event]:
     known = _known_resources(context, frame)
     if not len(inside) or not known.any():
         return []
-    asked = replace(frame, values=np.where(known[:, None], frame.values, np.float32(np.nan)))
+    asked = replace(frame, values=np.where(known[:, None], frame.values, _usual(context, frame)[:, None]))
     blamed = known & ~_of_family(frame, DEMAND)
-    scores = trailing_mean(detector.score(asked), SMOOTHING)
-    peaks = np.where(blamed, np.nan_to_num(scores[:, inside], nan=0.0).max(axis=1), 0.0)
-    found = _Found(frame=frame, scores=scores, deviations=_known(detector.deviations(asked)), blamed=blamed)
-    expected = detector.expected(asked) if isinstance(detector, Expecting) else np.full(scores.shape, np.nan)
-    events = []
-    for row in _strongest_series(frame, peaks):
-        if peaks[row] > LIMIT:
-            at = int(inside[np.nan_to_num(scores[row, inside], nan=0.0).argmax()])
-            events.append(_event(found, expected, row, at))
-    return events
+    drifts, expected = _ask(detector, asked)
+    size = np.abs(drifts)
+    scores = trailing_mean(size / (1.0 + size), SMOOTHING)
+    found = _Found(frame=frame, known=known, scores=scores, drifts=drifts, expected=expected)
+    peaks = np.where(blamed, scores[:, inside].max(axis=1), 0.0)
+    rows = [row for row in _strongest_series(frame, peaks) if peaks[row] > LIMIT]
+    return [_event(found, row, int(inside[scores[row, inside].argmax()])) for row in rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """Series of a frame: smoothed ``scores`` in [0, 1], ``deviations`` in healthy limits (0 where unknown).
+    """What the detector says of the series of a frame.
 
-    Both have shape (series, time); ``blamed`` (series,) says which may speak against their component.
+    Attributes:
+        known: whether it was asked about the series, shape (series,).
+        scores: smoothed, in [0, 1]; ``drifts`` in healthy limits (0 where unknown); ``expected`` values (NaN where
+            unknown); each of shape (series, time).
     """
 
     frame: MetricFrame
+    known: npt.NDArray[np.bool_]
     scores: Array
-    deviations: Array
-    blamed: Array
+    drifts: Array
+    expected: Array
+
+
+def _ask(detector: Detector, asked: MetricFrame) -> tuple[Array, Array]:
+    """Deviations (0 where unknown) and expected values (NaN where unknown), shape (series, time) each.
+
+    Raises:
+        DetectorError: the detector fails, or answers in another shape or with infinite numbers.
+    """
+    try:
+        if isinstance(detector, Relating):
+            drifts, expected = detector.drifts(asked), detector.expected(asked)
+        else:
+            drifts, expected = detector.deviations(asked), np.full(asked.values.shape, np.nan)
+    except (ArithmeticError, IndexError, KeyError, TypeError, ValueError) as error:
+        problem = f"the detector fails on this window ({type(error).__name__}: {error})"
+        raise DetectorError(problem, remedy=RETRAIN) from error
+    if drifts.shape != asked.values.shape or expected.shape != drifts.shape or bool(np.isinf(drifts).any()):
+        raise DetectorError("the detector's answer does not fit the window", remedy=RETRAIN)
+    if not np.isfinite(drifts).any():
+        problem = "it knows none of the incident's series, or the window is too short for it"
+        raise DetectorError(problem, remedy="Give the model of this system, and at least a dozen samples")
+    return _known(drifts), expected
 
 
 def _inside(context: Context, frame: MetricFrame) -> npt.NDArray[np.bool_]:
@@ -106,9 +142,13 @@ def _known_resources(context: Context, frame: MetricFrame) -> npt.NDArray[np.boo
 
     None of a component with too few of them.
     """
-    known = (frame.peer == NO_PEER) & ~_of_family(frame, HANDED_ON) & ~_risen(context, frame)
-    count = np.bincount(frame.component[known], minlength=len(frame.components))
-    return np.asarray(known & (count >= FEWEST_SERIES)[frame.component])
+    own, risen = (frame.peer == NO_PEER) & ~_of_family(frame, HANDED_ON), _risen(context, frame)
+    known = own & ~risen
+    size = len(frame.components)
+    enough = np.bincount(frame.component[known], minlength=size) >= FEWEST_SERIES
+    # What happens under a demand that history never saw, history cannot tell.
+    swamped = np.bincount(frame.component[own & risen & _of_family(frame, DEMAND)], minlength=size) > 0
+    return np.asarray(known & (enough & ~swamped)[frame.component])
 
 
 def _risen(context: Context, frame: MetricFrame) -> npt.NDArray[np.bool_]:
@@ -118,6 +158,15 @@ def _risen(context: Context, frame: MetricFrame) -> npt.NDArray[np.bool_]:
         return np.zeros(len(frame.values), bool)
     inside = _inside(context, frame)
     return np.asarray((_known(health.detector.deviations(frame))[:, inside] > RISEN).any(axis=1))
+
+
+def _usual(context: Context, frame: MetricFrame) -> npt.NDArray[np.float32]:
+    """The healthy median of each series, NaN where nobody knows it."""
+    health = context.health.metrics
+    if health is None or health.detector is None:
+        return np.full(len(frame.values), np.nan, np.float32)
+    at = health.detector.find(frame)
+    return np.where(at >= 0, health.detector.median[at], np.float32(np.nan))
 
 
 def _known(values: Array) -> Array:
@@ -131,18 +180,14 @@ def _strongest_series(frame: MetricFrame, peaks: Array) -> list[int]:
     return [int(order[first]) for first in firsts]
 
 
-def _event(found: _Found, expected: Array, row: int, at: int) -> Event:
+def _event(found: _Found, row: int, at: int) -> Event:
     """The event of a component whose series ``row`` deviates the most, at sample ``at``."""
     frame = found.frame
     name, metric = frame.components[frame.component[row]], frame.metrics[frame.metric[row]]
     score = float(found.scores[row, at])
     limits = score / max(1.0 - score, 1e-6)
     start = walk_back(found.scores[row], at)
-    sudden = float(anomaly_likelihood(np.abs(found.deviations[row]))[start : at + 1].max())
-    upwards = float(found.deviations[row, at]) > 0
-    direction: Direction = "up" if upwards else "down"
     kind = load_kinds()[KIND]
-    blame = float(saturate(np.array(limits - 1.0), SCALE)) * kind.prior
     return Event(
         id=f"{KIND}:{name}:{metric}",
         component=name,
@@ -151,16 +196,23 @@ def _event(found: _Found, expected: Array, row: int, at: int) -> Event:
         start=int(frame.times[start]),
         end=int(frame.times[at]),
         severity=score,
-        direction=direction,
+        direction="up" if found.drifts[row, at] > 0 else "down",
         evidence=Evidence(
-            sentence=_sentence(found, expected, row, at, limits),
-            group="relation",
-            blame=blame,
-            likelihood=min(limits, 300.0),
+            sentence=_sentence(found, row, at, limits),
+            group="saturation",
+            blame=float(saturate(np.array(limits - 1.0), SCALE)) * kind.prior,
+            likelihood=min((LIMIT_SD * limits) ** 2 / 2.0 / LN10, CERTAIN),
             explainable=kind.explainable,
         ),
-        attributes={"began": "suddenly" if sudden > ALARM else "slowly"},
+        attributes={"began": "suddenly" if _is_sudden(found, row, start) else "slowly"},
     )
+
+
+def _is_sudden(found: _Found, row: int, start: int) -> bool:
+    """Whether the error rose from one sample to the next, about where the anomaly began."""
+    error = np.abs(found.frame.values[row] - found.expected[row])
+    near = slice(max(start - AROUND, 0), start + AROUND)
+    return bool((anomaly_likelihood(error)[near] > ALARM).any())
 
 
 def attribute(found: _Found, row: int, at: int) -> list[tuple[int, float]]:
@@ -168,22 +220,22 @@ def attribute(found: _Found, row: int, at: int) -> list[tuple[int, float]]:
 
     A share is the series' squared deviation in healthy limits over the sum of the component's.
     """
-    rows = np.flatnonzero(found.frame.component == found.frame.component[row])
-    size = np.square(found.deviations[rows, at].astype(np.float64))
+    rows = np.flatnonzero(found.known & (found.frame.component == found.frame.component[row]))
+    size = np.square(found.drifts[rows, at].astype(np.float64))
     total = float(size.sum())
     order = np.lexsort((rows, -size))
     return [(int(rows[i]), float(size[i]) / total if total > 0 else 0.0) for i in order]
 
 
-def _sentence(found: _Found, expected: Array, row: int, at: int, limits: float) -> str:
+def _sentence(found: _Found, row: int, at: int, limits: float) -> str:
     frame = found.frame
     name = frame.components[frame.component[row]]
+    level, usual = (trailing_mean(values[:, : at + 1], WINDOW)[:, -1] for values in (frame.values, found.expected))
     parts = []
     for each, share in attribute(found, row, at)[:NAMED]:
-        if share < 0.05:
+        if share < LEAST_SHARE:
             break
-        metric = frame.metrics[frame.metric[each]]
-        seen, wanted = float(frame.values[each, at]), float(expected[each, at])
+        metric, seen, wanted = frame.metrics[frame.metric[each]], float(level[each]), float(usual[each])
         told = f" at {quantity(metric, seen)}" if np.isfinite(seen) else ""
         told += f", {quantity(metric, wanted)} expected from the others" if np.isfinite(wanted) else ""
         parts.append(f"{percent(share)} of the deviation is {metric}{told}")

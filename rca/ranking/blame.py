@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rca.causality import CausalityGraph
-from rca.ranking.explanations import explain_rows, service_codes
+from rca.ranking.explanations import ON_THE_WAY, explain_rows, service_codes
 from rca.topology import Topology
 from rca.types import Event
 
@@ -102,9 +102,10 @@ def assign_blame(
     found = explain_rows(graph, topology, names, owner, rows, raw)
     lost = np.where(explainable & (value > 0), value * found.part, 0.0)
     share = value - lost
-    share = np.where(_idle(graph, topology, names, rows, of_row, share) & witnessed, IDLE * share, share)
     gain = _gains(found.by, np.where(found.moved, MOVED * lost, 0.0), len(names))
     gained = _sum(gain, np.maximum(found.by, 0), len(names))
+    idle = _idle(graph, topology, names, rows, of_row, share, gained)
+    share = np.where(idle & witnessed, IDLE * share, share)
     own = np.maximum(_sum(share, of_row, len(names)) + gained, 0.0)
     return Blame(
         components=names,
@@ -131,13 +132,26 @@ def _gains(explainer: Array, moved: Array, size: int) -> npt.NDArray[np.float64]
 
 
 def _idle(
-    graph: CausalityGraph, topology: Topology, names: tuple[str, ...], rows: Array, of_row: Array, share: Array
+    graph: CausalityGraph,
+    topology: Topology,
+    names: tuple[str, ...],
+    rows: Array,
+    of_row: Array,
+    share: Array,
+    gained: Array,
 ) -> npt.NDArray[np.bool_]:
-    """Rows that show a busy resource of a component whose work does not suffer: it hurts nobody."""
+    """Rows that show a busy resource of a component whose work does not suffer: it hurts nobody.
+
+    Resources that are used in another way than in health may hurt callers alone, which then lose blame to it.
+    """
     of_resource = np.array([_group(graph.events[i]) == "saturation" for i in rows] or [], bool)
+    if not len(rows):
+        return of_resource
     suffers = _sum(np.where(of_resource, 0.0, np.maximum(share, 0.0)), of_row, len(names)) >= SUFFERS
     of_host = np.array([topology.kinds.get(name) == "host" for name in names], bool)
-    return of_resource & ~(suffers | of_host)[of_row] if len(rows) else of_resource
+    hurts = np.array([graph.events[i].kind in ON_THE_WAY for i in rows], bool) & (gained >= SUFFERS)[of_row]
+    idle: npt.NDArray[np.bool_] = of_resource & ~((suffers | of_host)[of_row] | hurts)
+    return idle
 
 
 def _group(event: Event) -> str:
