@@ -8,7 +8,6 @@ import pytest
 
 from rca.cases.labelled import LabelledCase
 from rca.errors import TrainingError
-from rca.learning.bounds import MOST
 from rca.learning.confirmed import Confirmed, confirm, deal_folds
 from rca.learning.explanation import effective, explain_weights
 from rca.learning.learned import ENOUGH
@@ -65,7 +64,7 @@ def test_one_user_moves_no_weight_beyond_the_bound(
     labelled = make(60)
     free = effective(train(describe(labelled)).model)
     bound = effective(train(describe(labelled, who="mallory")).model)
-    assert max(abs(weight) for weight in free.values()) > 1.0
+    assert max(abs(weight) for weight in free.values()) > 0.7
     # The iterations end before the last hundredth.
     assert max(abs(weight) for weight in bound.values()) <= 0.5 + 0.05
 
