@@ -37,12 +37,13 @@ class GaussianDetector(NetworkDetector):
     def shapes(cls, width: int) -> Mapping[str, tuple[int, ...]]:
         """See ``NetworkDetector``."""
         size = len(SCALES) * width
-        return {"mean": (size,), "precision": (size, size), "root": (size, size)}
+        blocks = (width, len(SCALES), len(SCALES))
+        return {"mean": (size,), "precision": (size, size), "root": (size, size), "blocks": blocks}
 
     @classmethod
     def train(cls, batch: Batch, training: Training, previous: Weights | None) -> dict[str, npt.NDArray[Any]]:
         """Mean and inverse covariance in closed form; see ``NetworkDetector``."""
-        weights: dict[str, list[npt.NDArray[np.float32]]] = {"mean": [], "precision": [], "root": []}
+        weights: dict[str, list[npt.NDArray[np.float32]]] = {"mean": [], "precision": [], "root": [], "blocks": []}
         for samples in batch.samples:
             features = trailing_means(samples[None])[0, batch.learn].astype(np.float64)
             mean = features.mean(axis=0)
@@ -51,7 +52,9 @@ class GaussianDetector(NetworkDetector):
             shrunk = max(SHRINKAGE * float(variances.mean()), LEAST_VARIANCE)
             variances = np.maximum(variances, 0.0) + shrunk
             root = directions / np.sqrt(variances)
-            for name, value in (("mean", mean), ("precision", root @ root.T), ("root", root)):
+            precision = root @ root.T
+            parts = {"mean": mean, "precision": precision, "root": root, "blocks": _invert_blocks(precision)}
+            for name, value in parts.items():
                 weights[name].append(value.astype(np.float32))
         return {name: np.stack(values) for name, values in weights.items()}
 
@@ -61,7 +64,7 @@ class GaussianDetector(NetworkDetector):
         features = trailing_means(samples)[:, ends] - weights["mean"][:, None]
         whole = np.sqrt(np.square(features @ weights["root"]).mean(axis=2))
         pull = (features @ weights["precision"]).reshape(*features.shape[:2], len(SCALES), -1)
-        gaps = _expect_others(weights["precision"], pull)
+        gaps = np.einsum("cnim,cmij->cnjm", pull, weights["blocks"])
         known = ~np.isnan(samples[:, ends])
         return Residuals(
             newest=np.where(known, gaps[:, :, 0], np.float32(np.nan)),
@@ -70,17 +73,15 @@ class GaussianDetector(NetworkDetector):
         )
 
 
-def _expect_others(precision: Floats, pull: Floats) -> Floats:
-    """Each metric's means less what all other metrics let expect: shape (C, N, scales, M), as ``pull``.
+def _invert_blocks(precision: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The inverse of each metric's own block: shape (M, scales, scales).
 
-    For jointly normal variables that is the inverse of a metric's block of the precision, applied
-    to its part of precision times deviation.
+    Applied to a metric's part of precision times deviation it gives what the metric's means are
+    beside what all other metrics let expect, for variables that are jointly normal.
     """
-    count, scales, metrics = len(precision), pull.shape[2], pull.shape[3]
-    blocks = precision.reshape(count, scales, metrics, scales, metrics)
-    own = np.einsum("cimjm->cmij", blocks)
-    inverse = np.linalg.inv(own) if metrics else own
-    return np.ascontiguousarray(np.einsum("cnim,cmij->cnjm", pull, inverse))
+    scales = len(SCALES)
+    blocks = precision.reshape(scales, len(precision) // scales, scales, -1)
+    return np.asarray(np.linalg.inv(np.einsum("imjm->mij", blocks)))
 
 
 def trailing_means(samples: Floats) -> Floats:

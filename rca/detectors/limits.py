@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from rca.detectors.batch import Residuals
-from rca.detectors.short_long import trailing_mean
 from rca.telemetry import Bools, Floats
 
 # A residual below a fifth of what its series varies by is none, however well a network foretells it.
@@ -27,7 +28,8 @@ def healthy_unit(power: Floats) -> Floats:
 
 def metric_deviations(residuals: Residuals, unit: Floats) -> Floats:
     """Signed root mean square over each window, in units: shape (C, N, M), NaN where unknown."""
-    return np.copysign(np.sqrt(residuals.power), residuals.newest) / unit[:, None]
+    size = np.copysign(np.sqrt(residuals.power), residuals.newest) / unit[:, None]
+    return np.where(np.isnan(residuals.newest), np.float32(np.nan), size)
 
 
 def component_deviations(residuals: Residuals, unit: Floats, judged: Bools) -> Floats:
@@ -46,8 +48,18 @@ def persistent_deviations(newest: Floats, unit: Floats, size: int) -> Floats:
 
     Residuals of healthy samples cancel out; those of a relation that broke have one sign.
     """
-    mean = trailing_mean((newest / unit[:, None]).transpose(0, 2, 1), size, least=size // 2)
-    return mean.transpose(0, 2, 1).astype(np.float32)
+    known = ~np.isnan(newest)
+    in_units = np.where(known, newest / unit[:, None], np.float32(0))
+    total, count = (_trailing_sum(part, size) for part in (in_units, known))
+    mean = total / np.maximum(count, 1)
+    return np.where(count >= size // 2, mean, np.nan).astype(np.float32)
+
+
+def _trailing_sum(values: npt.NDArray[Any], size: int) -> npt.NDArray[np.float64]:
+    """Sums of the last ``size`` along the second axis."""
+    total = np.cumsum(values, axis=1, dtype=np.float64)
+    total[:, size:] -= total[:, :-size].copy()
+    return total
 
 
 def healthy_limit(deviations: Floats, least: float = 1.0) -> Floats:

@@ -36,12 +36,13 @@ class PCADetector(NetworkDetector):
     @classmethod
     def shapes(cls, width: int) -> Mapping[str, tuple[int, ...]]:
         """See ``NetworkDetector``."""
-        return {"mean": (WINDOW * width,), "basis": (WINDOW * width, direction_count(width))}
+        inputs, count = WINDOW * width, direction_count(width)
+        return {"mean": (inputs,), "basis": (inputs, count), "lowest": (count,), "highest": (count,)}
 
     @classmethod
     def train(cls, batch: Batch, training: Training, previous: Weights | None) -> dict[str, npt.NDArray[Any]]:
         """Directions in closed form, columns of 0 beyond those that explain enough; see ``NetworkDetector``."""
-        means, bases = [], []
+        weights: dict[str, list[npt.NDArray[np.float32]]] = {"mean": [], "basis": [], "lowest": [], "highest": []}
         for samples in batch.samples:
             windows = window_view(fill_forward(samples[None]))[0, batch.learn].astype(np.float64)
             mean = windows.mean(axis=0)
@@ -51,17 +52,22 @@ class PCADetector(NetworkDetector):
             enough = int(np.searchsorted(explained, EXPLAINED * explained[-1])) + 1
             basis = directions[:, ::-1][:, : direction_count(samples.shape[1])].copy()
             basis[:, enough:] = 0
-            means.append(mean.astype(np.float32))
-            bases.append(basis.astype(np.float32))
-        return {"mean": np.stack(means), "basis": np.stack(bases)}
+            codes = windows @ basis
+            parts = {"mean": mean, "basis": basis, "lowest": codes.min(axis=0), "highest": codes.max(axis=0)}
+            for name, value in parts.items():
+                weights[name].append(value.astype(np.float32))
+        return {name: np.stack(values) for name, values in weights.items()}
 
     @classmethod
     def measure(cls, weights: Weights, samples: Floats, ends: Rows) -> Residuals:
         """See ``NetworkDetector``."""
         mean, basis = weights["mean"][:, None], weights["basis"]
+        lowest, highest = weights["lowest"][:, None], weights["highest"][:, None]
 
         def expect(windows: Floats) -> Floats:
-            out: Floats = (windows - mean) @ basis @ basis.transpose(0, 2, 1) + mean
+            # Beyond what health reaches a direction would follow a sample anywhere.
+            codes = np.clip((windows - mean) @ basis, lowest, highest)
+            out: Floats = codes @ basis.transpose(0, 2, 1) + mean
             return out
 
         return window_residuals(expect, samples, ends)
