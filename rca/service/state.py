@@ -82,7 +82,7 @@ class Service:
         """
         await asyncio.to_thread(self._open)
         await self._ensure_admin()
-        await asyncio.gather(self.decoders.start(), self.analysts.start())
+        await asyncio.gather(self.decoders.start(), self.analysts.start(), asyncio.to_thread(_load))
         self.runner = JobRunner(self.configuration, self.store, self.files, self.analysts, self.metrics)
         await self.runner.start()
         self._tasks = [asyncio.create_task(self._maintain())]
@@ -198,6 +198,18 @@ class Service:
         if expired or orphans or snapshots:
             facts = {"segments": expired, "orphans": orphans, "incidents": len(snapshots)}
             LOGGER.info("deleted what was too old", extra=facts)
+
+
+def _load() -> None:
+    """Loads what the first request would otherwise wait for."""
+    import google.protobuf.message
+    import pandas
+    import pyarrow.parquet
+
+    from rca.kinds import load_kinds
+
+    load_kinds()
+    _ = (google.protobuf.message, pandas, pyarrow.parquet)
 
 
 def _lock(database: Path) -> int:
