@@ -71,6 +71,7 @@ class Knowledge:
             InputError: a name is empty or too long, the confidence out of range, or an inventory
                 older than the last one of its source.
         """
+        source = check_key(source, "the source")
         fresh = claims_of(topology, source=source, at=at, confidence=confidence)
         standing = self.store.claims(at, source=source, later=True)
         whole = source in COMPLETE if complete is None else complete
@@ -203,7 +204,7 @@ class Knowledge:
         change = storable(feedback.change)
         rows: dict[str, list[Row]] = {}
         if not self.store.rows("changes", [change]).rows:
-            component = feedback.component or "unknown"
+            component = storable(feedback.component or "unknown")
             facts = {"kind": "", "name": change, "time": incident["start"], "team": "", "attributes": "{}"}
             rows["changes"] = [{"id": change, "component": component, **facts}]
         if all(row["change"] != change for row in self.store.rows("suspects", [incident["id"]]).rows):

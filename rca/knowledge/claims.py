@@ -145,7 +145,7 @@ def claims_of(topology: Topology, *, source: str, at: int, confidence: float | N
     Raises:
         InputError: a name is empty or too long, or the confidence lies outside (0, 1].
     """
-    check_key(source, "the source")
+    source = check_key(source, "the source")
     sure = CONFIDENCE.get(source, OTHER_CONFIDENCE) if confidence is None else float(confidence)
     if not 0.0 < sure <= 1.0:
         raise InputError(f"a confidence of {confidence}", where=source, remedy="Give one above 0, at most 1")

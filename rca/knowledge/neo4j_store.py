@@ -1,12 +1,13 @@
 """A store in Neo4j 5 and later, for teams that have it or outgrow one machine; Community Edition suffices.
 
 All reads and writes are managed transactions: the driver repeats them after deadlocks and lost
-leaders, for a second at most, as someone is waiting for an answer. Nothing is kept here when the
+leaders, for half a second, as somebody waits for an answer. Nothing is kept here when the
 server is away: ``rca.knowledge.synced`` does that.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,9 +30,11 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "touched": ("component",),
     "changes": ("component",),
 }
-RETRY_SECONDS = 1.0
+RETRY_SECONDS, FIRST_RETRY = 0.5, 0.1  # somebody waits; the driver's own 30 s and 1 s are for nightly jobs
 CONNECT_SECONDS = 1.0
 Result = TypeVar("Result")
+# The driver warns of each attempt; without any handler Python would print that between our own messages.
+_SILENT = logging.NullHandler()
 
 
 class Neo4jStore:
@@ -138,6 +141,7 @@ class _Server:
             raise StoreError(
                 "the Neo4j driver is not installed", where=uri, remedy='pip install "rca-engine[neo4j]"'
             ) from missing
+        logging.getLogger("neo4j").addHandler(_SILENT)
         self.uri = uri
         self._failures = (neo4j.exceptions.DriverError, neo4j.exceptions.Neo4jError, OSError)
         self._database = database
@@ -147,6 +151,7 @@ class _Server:
                 uri,
                 auth=(user, password) if password else None,
                 max_transaction_retry_time=RETRY_SECONDS,
+                initial_retry_delay=FIRST_RETRY,
                 connection_timeout=CONNECT_SECONDS,
                 connection_acquisition_timeout=2 * CONNECT_SECONDS,
                 fetch_size=-1,  # answers are small or wanted whole; asking for more costs a round trip each

@@ -170,6 +170,10 @@ def _check(name: str, table: Table, row: Row) -> None:
         elif kind is float:
             fits = math.isfinite(value)
         else:
-            fits = kind is str or (kind is list and all(type(each) is str for each in value))
+            fits = _is_text(value) or (kind is list and all(_is_text(each) for each in value))
         if not fits:
             raise InputError(f"{value!r:.60} is no value of {name}.{column}", where="knowledge")
+
+
+def _is_text(value: object) -> bool:
+    return type(value) is str and (value.isascii() or storable(value, len(value)) == value)

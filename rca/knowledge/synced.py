@@ -39,7 +39,13 @@ class SyncState:
 
 
 class SyncedStore:
-    """Neo4j as the shared memory, a SQLite file as the net below it."""
+    """Neo4j as the shared memory, a SQLite file as the net below it.
+
+    Args:
+        remote, local: the two, of one tenant.
+        breaker: when to leave the server alone.
+        patience: seconds that a question waits for the server before the file answers it.
+    """
 
     def __init__(
         self,
@@ -47,10 +53,12 @@ class SyncedStore:
         local: SQLiteStore,
         *,
         breaker: Breaker | None = None,
+        patience: float = READ_SECONDS,
         _shared: tuple[threading.Lock, dict[str, str]] | None = None,
     ) -> None:
         self.remote, self.local = remote, local
         self.breaker = breaker or Breaker()
+        self._patience = patience
         self._sending, self._origins = _shared or (threading.Lock(), {})
 
     @property
@@ -64,6 +72,7 @@ class SyncedStore:
             self.remote.for_tenant(tenant),
             self.local.for_tenant(tenant),
             breaker=self.breaker,
+            patience=self._patience,
             _shared=(self._sending, self._origins),
         )
 
@@ -74,7 +83,7 @@ class SyncedStore:
                 write_rows(cursor, self.tenant, part)
                 cursor.execute("INSERT INTO queue (tenant, batch) VALUES (?, ?)", (self.tenant, part.to_json()))
         if self.breaker.allows():
-            self._try(WRITE_SECONDS, self._send)
+            self._try(max(WRITE_SECONDS, self._patience), self._send)
 
     def sync(self, seconds: float = 600.0) -> SyncState:
         """Sends what waits, whether the circuit is open or not, and says how far that went."""
@@ -134,7 +143,7 @@ class SyncedStore:
                 self._send()
                 answer = remote()
 
-            self._try(READ_SECONDS, ask)
+            self._try(self._patience, ask)
         if answer is None:
             return replace(local(), degraded=f"Neo4j at {self.remote.server.uri}: {self.breaker.reason or 'busy'}")
         if topology and isinstance(answer, Claims):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rca.knowledge.records import NO_CHANGE, Feedback, Resolution
 from rca.knowledge.rows import Batch, Row, check_key, storable
-from rca.report.document import to_json
+from rca.report.document import to_document
 from rca.types import Change, Event, Report
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _incident(report: Report) -> Row:
         "kind": "" if first is None or first.event is None else storable(first.event.kind),
         "change": "" if report.culprit == NO_CHANGE else storable(report.culprit),
         "missing": [storable(each) for each in report.missing],
-        "report": storable(to_json(report)),
+        "report": _json(to_document(report)),
     }
 
 
@@ -182,5 +182,4 @@ def _maybe(time: int | None) -> int | None:
 
 
 def _json(values: Mapping[str, Any]) -> str:
-    """As text without characters that a store could not keep."""
-    return json.dumps(dict(sorted(values.items())), ensure_ascii=True)
+    return storable(json.dumps(dict(sorted(values.items())), ensure_ascii=False))
