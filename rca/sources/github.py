@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from rca.errors import SourceError
-from rca.sources.bodies import DEFAULT_LIMITS, Limits, decode_json, digest, header, plain_text
+from rca.sources.bodies import DEFAULT_LIMITS, Limits, decode_json, digest, header, inflate, plain_text
 from rca.sources.instants import parse_instant
 from rca.sources.received import Received
 from rca.sources.signatures import check_signature
@@ -82,10 +82,10 @@ def decode_github(
     """
     headers = headers or {}
     check_signature(body, header(headers, SIGNATURE), secrets, prefix="sha256=", where=_WHERE)
-    limits.check_records(1, _WHERE)
     if header(headers, "X-GitHub-Event") not in (_EVENT, ""):
         return Received(ignored=1)
-    hook = decode_json(body, _Body, where=_WHERE)
+    content = inflate(body, header(headers, "content-encoding"), where=_WHERE, limits=limits)
+    hook = decode_json(content, _Body, where=_WHERE)
     status, deployment = hook.deployment_status, hook.deployment
     if status.state not in _DONE:
         return Received(ignored=1)

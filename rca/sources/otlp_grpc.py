@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import grpc
 
 OVERLOADED = "UNAVAILABLE"
+_MOST_STREAMS, _MOST_CALLS = 100, 1_000
 _METHODS: dict[Signal, str] = {
     "traces": "opentelemetry.proto.collector.trace.v1.TraceService",
     "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService",
@@ -67,14 +68,19 @@ def otlp_server(
 ) -> tuple[grpc.Server, int]:
     """A server that listens at ``address`` (host:port, port 0: any free one), not yet started; and its port.
 
-    More calls at once than ``4 * threads`` are turned away with RESOURCE_EXHAUSTED.
+    Of each connection a hundred calls are under way at once, the others wait at the sender: a call
+    that is turned away for their number would be lost (RESOURCE_EXHAUSTED), so only a flood is.
     """
     import grpc
 
     server = grpc.server(
         ThreadPoolExecutor(threads, thread_name_prefix="otlp-grpc"),
-        maximum_concurrent_rpcs=4 * threads,
-        options=[("grpc.max_receive_message_length", limits.inflated), ("grpc.so_reuseport", 0)],
+        maximum_concurrent_rpcs=_MOST_CALLS,
+        options=[
+            ("grpc.max_receive_message_length", limits.inflated),
+            ("grpc.max_concurrent_streams", _MOST_STREAMS),
+            ("grpc.so_reuseport", 0),
+        ],
     )
     add_otlp(server, deliver, authorize=authorize, naming=naming, limits=limits)
     port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)

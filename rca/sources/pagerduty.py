@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from rca.errors import SourceError
-from rca.sources.bodies import DEFAULT_LIMITS, Limits, decode_json, digest, header, plain_text
+from rca.sources.bodies import DEFAULT_LIMITS, Limits, decode_json, digest, header, inflate, plain_text
 from rca.sources.instants import parse_instant
 from rca.sources.naming import UNKNOWN
 from rca.sources.notices import links_of, severity_of
@@ -80,8 +80,8 @@ def decode_pagerduty(
         SignatureError: not signed with one of the secrets; SourceError: malformed.
     """
     check_signature(body, header(headers or {}, SIGNATURE), secrets, prefix="v1=", where=_WHERE)
-    limits.check_records(1, _WHERE)
-    event = decode_json(body, _Body, where=_WHERE).event
+    content = inflate(body, header(headers or {}, "content-encoding"), where=_WHERE, limits=limits)
+    event = decode_json(content, _Body, where=_WHERE).event
     if event.event_type not in _BEGINS | _ENDS:
         return Received(ignored=1)
     try:

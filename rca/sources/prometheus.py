@@ -22,6 +22,7 @@ from rca.sources.samples import SampleBatch, Series
 from rca.types import SECOND, Window, to_text
 
 MAX_POINTS = 11_000
+_METHOD_NOT_ALLOWED = 405
 _POINT = tuple[float, str]
 
 
@@ -123,7 +124,12 @@ def parse_matrix(content: bytes, *, naming: Naming = DEFAULT_NAMING, where: str 
 def _ask(server: Server, query: str, piece: Window, step: int) -> _Answer:
     last = piece.start + (piece.end - 1 - piece.start) // step * step  # the end is included, ours is not
     form = {"query": query, "start": _seconds(piece.start), "end": _seconds(last), "step": _seconds(step)}
-    answer = server.ask("POST", "/api/v1/query_range", _Answer, form=form)
+    try:
+        answer = server.ask("POST", "/api/v1/query_range", _Answer, form=form)
+    except UnavailableError as bad:
+        if bad.answered != _METHOD_NOT_ALLOWED:
+            raise
+        answer = server.ask("GET", "/api/v1/query_range", _Answer, params=form)  # behind a proxy that only reads
     return _checked(answer, server.name)
 
 

@@ -81,9 +81,6 @@ class Received:
         """Everything of several; what came twice (by its id) counts once, the last delivery."""
         if len(parts) == 1:
             return parts[0]
-        topology = Topology.from_edges([])
-        for part in parts:
-            topology = part.topology.merge(topology) if part.topology.components else topology
         changes = {change.id: change for part in parts for change in part.changes}
         alerts = {notice.id: notice for part in parts for notice in part.alerts}
         return cls(
@@ -92,7 +89,7 @@ class Received:
             spans=_concat_spans([part.spans for part in parts if len(part.spans)]),
             changes=tuple(sorted(changes.values(), key=lambda change: (change.time, change.id))),
             alerts=tuple(alerts.values()),
-            topology=topology,
+            topology=_merge_topologies([part.topology for part in parts]),
             rejected=sum(part.rejected for part in parts),
             problem=next((part.problem for part in parts if part.problem), ""),
             ignored=sum(part.ignored for part in parts),
@@ -108,6 +105,27 @@ def _alerts(notices: Sequence[AlertNotice]) -> tuple[Alert, ...]:
         if key not in told or notice.status == "resolved" or told[key].status == "firing":
             told[key] = notice
     return tuple(notice.alert for notice in told.values())
+
+
+def _merge_topologies(parts: Sequence[Topology]) -> Topology:
+    """All at once; calls of shared edges add up, the last says where a component runs."""
+    edges = [
+        (part.components[caller], part.components[callee], calls)
+        for part in parts
+        for caller, callee, calls in zip(part.caller.tolist(), part.callee.tolist(), part.weight.tolist(), strict=True)
+    ]
+    attributes: dict[str, dict[str, str]] = {}
+    for part in parts:
+        for name, facts in part.attributes.items():
+            attributes.setdefault(name, {}).update(facts)
+    return Topology.from_edges(
+        edges,
+        components={name for part in parts for name in part.components},
+        kinds={name: kind for part in parts for name, kind in part.kinds.items()},
+        hosts={name: host for part in parts for name, host in part.hosts.items()},
+        replica_of={name: service for part in parts for name, service in part.replica_of.items()},
+        attributes=attributes,
+    )
 
 
 def _concat_logs(batches: Sequence[LogBatch]) -> LogBatch:

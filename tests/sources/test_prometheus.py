@@ -185,3 +185,13 @@ def test_a_real_prometheus_writes_what_it_answers(writing_prometheus, client: ht
     assert ("prometheus", "up") in components
     wrong = query_range(server, ["up", "sum("], window, step=SECOND)
     assert "parse error" in wrong.warnings[0]
+
+
+def test_a_proxy_that_only_reads_is_asked_by_get() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return httpx.Response(405)
+        assert request.url.params["query"] == "up"
+        return httpx.Response(200, content=matrix([({"__name__": "up", "job": "a"}, [(START / 1e9, "1")])]))
+
+    assert len(query_range(asked(answer), ["up"], Window(start=START, end=START + 1), step=SECOND).samples) == 1
