@@ -31,12 +31,12 @@ class Losses:
     def begin(self, errors: Any) -> None:
         """A batch of components begins: errors of their held-out windows, shape (C,)."""
         self.close()
-        self._passes = [np.array(errors, np.float64)]
+        self._passes = [np.asarray(errors).astype(np.float64)]
 
     def add(self, at: Any, errors: Any) -> None:
         """One more pass: the best errors so far of the components that are still trained."""
         best = self._passes[-1].copy()
-        best[np.asarray(at)] = np.asarray(errors, np.float64)
+        best[np.asarray(at)] = np.asarray(errors)
         self._passes.append(best)
 
     def close(self) -> None:
