@@ -17,7 +17,7 @@ _REQUEST = re.compile(
     r"|request|response|reporter|upstream|downstream|span)([._].*)?$"
     r"|^(method|status|statuscode|route|path|uri|endpoint|handler|operation|verb|outcome|result|success|type|le"
     r"|quantile|__name__|scheme|resource|cluster|environment|env|region|zone|version|revision|team|owner|severity"
-    r"|peer|target|prometheus|prometheus_replica|alertname|alertstate|exported_.*|job|image|id|name|uid)$"
+    r"|peer|target|prometheus|prometheus_replica|__replica__|alertname|alertstate|exported_.*|job|image|id|name|uid)$"
 )
 _STATUS = frozenset(
     (

@@ -30,6 +30,13 @@ _HOST = ("k8s.node.name", "k8s_node_name", "node", "nodename", "host.name", "hos
 _NAMESPACE = ("service.namespace", "service_namespace", "k8s.namespace.name", "k8s_namespace_name", "namespace")
 IDENTITY = frozenset((*_SERVICE, *_WORKLOAD, *_POD, *_LOOSE, *_SCRAPE, *_REPLICA, *_HOST, *_NAMESPACE))
 
+# Who exports the metrics of a machine is not who they are about.
+_HOST_EXPORTERS = frozenset(
+    (
+        *("node", "node-exporter", "node_exporter", "nodeexporter", "prometheus-node-exporter"),
+        *("windows", "windows-exporter", "windows_exporter"),
+    )
+)
 _HOST_METRIC = re.compile(r"(node|windows|system|host)[_.]")
 # The names that Kubernetes gives to pods: of a ReplicaSet (its hash and five characters), a DaemonSet or Job
 # (five characters; at least one digit, or a word would be cut), a StatefulSet (a number). Vowels are not used.
@@ -73,13 +80,15 @@ class Naming:
         """Who ``facts`` (resource attributes, or labels of a series or an alert) are about."""
         host = strip_port(_first(facts, _HOST))
         replica = _first(facts, _REPLICA)
+        machine = host or strip_port(facts.get("instance", "") or replica)
         name = _first(facts, self.labels)
         if not name and is_host_metric(metric) and not _first(facts, ("service.name", "service_name", *_POD)):
-            # Measured below all services: the machine is what it is about.
-            name = host or strip_port(replica)
-            if name:
-                return Origin(component=name, host="")
-        name = name or self._service(facts) or host or strip_port(replica) or UNKNOWN
+            name = machine  # measured below all services
+        name = name or self._service(facts)
+        if name in _HOST_EXPORTERS and machine:
+            name = machine
+        if not name or name == machine:
+            return Origin(component=name or machine or UNKNOWN)
         if self.namespaces and (space := _first(facts, _NAMESPACE)):
             name = f"{space}/{name}"
         if self.replicas and replica:

@@ -39,10 +39,10 @@ def read_metrics(request: Any, *, naming: Naming, limits: Limits, where: str) ->
     """The data points of an ExportMetricsServiceRequest. Points that cannot be read are rejected."""
     reader = _Reader(naming, limits, where)
     for part in request.resource_metrics:
-        origin = reader.resources.origin(part.resource)
+        origin, process = reader.resources.origin(part.resource)
         for scope in part.scope_metrics:
             for metric in scope.metrics:
-                reader.read(metric, origin)
+                reader.read(metric, origin, process)
     edges = [(caller, callee, 1.0) for caller, callee in sorted(reader.edges)]
     topology = reader.resources.topology().merge(topology_of([], edges=edges) if edges else None)
     return Received(samples=reader.out.batch(), topology=topology, rejected=reader.rejected, problem=reader.problem)
@@ -60,7 +60,7 @@ class _Reader:
         self._dimensions: dict[tuple[str, bytes], tuple[Origin | None, Dimensions]] = {}
         self._seen = 0
 
-    def read(self, metric: Any, origin: Origin) -> None:
+    def read(self, metric: Any, origin: Origin, process: str) -> None:
         """All points of one metric."""
         which = metric.WhichOneof("data")
         if which is None:
@@ -78,14 +78,14 @@ class _Reader:
                 continue
             if not 0 < point.time_unix_nano <= LARGEST:
                 self._reject(1, "a data point has no time, or one beyond the year 2261")
-            elif not self._add(which, sort, self._key(name, sort, origin, point), point):
+            elif not self._add(which, sort, self._key(name, sort, origin, process, point), point):
                 self._reject(1, "a data point has no finite value, or counts that do not belong to its bounds")
 
     def _reject(self, count: int, problem: str) -> None:
         self.rejected += count
         self.problem = self.problem or problem
 
-    def _key(self, name: str, sort: str, origin: Origin, point: Any) -> Series:
+    def _key(self, name: str, sort: str, origin: Origin, process: str, point: Any) -> Series:
         """The series of a point; what its attributes say is looked up once per set of them."""
         place = name, b"".join(pair.SerializeToString(deterministic=True) for pair in point.attributes)
         found = self._dimensions.get(place)
@@ -103,7 +103,7 @@ class _Reader:
         own, dimensions = found
         whose = origin if own is None else own
         # Request labels are added up later; until then each set of them is a series, or their counters would mix.
-        replica = f"{origin.replica}{{{_mark(place[1])}}}" if place[1] else origin.replica
+        replica = f"{process}{{{_mark(place[1])}}}" if place[1] else process
         return Series(
             component=whose.component,
             metric=name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from rca.sources.naming import Naming, Origin
@@ -14,27 +15,28 @@ class Resources:
 
     def __init__(self, naming: Naming) -> None:
         self._naming = naming
-        self._seen: dict[bytes, Origin] = {}
+        self._seen: dict[bytes, tuple[Origin, str]] = {}
         self._facts: dict[str, dict[str, str]] = {}
 
-    def origin(self, resource: Any) -> Origin:
-        """Who a resource is."""
+    def origin(self, resource: Any) -> tuple[Origin, str]:
+        """Who a resource is, and a text that tells it from other processes of the same component."""
         key = resource.SerializeToString(deterministic=True)
         found = self._seen.get(key)
         if found is None:
             facts = attributes_of(resource.attributes)
-            found = self._seen[key] = self._naming.origin(facts)
+            origin = self._naming.origin(facts)
+            found = self._seen[key] = origin, origin.replica or hashlib.blake2b(key, digest_size=8).hexdigest()
             told = {"version": facts.get("service.version", ""), "zone": facts.get("cloud.availability_zone", "")}
-            self._facts.setdefault(found.component, {}).update({name: text for name, text in told.items() if text})
+            self._facts.setdefault(origin.component, {}).update({name: text for name, text in told.items() if text})
         return found
 
     def component(self, resource: Any) -> str:
         """The component of a resource."""
-        return self.origin(resource).component
+        return self.origin(resource)[0].component
 
     def topology(self) -> Topology:
         """Components with their replicas, hosts and facts; no edges: spans tell those."""
-        return topology_of(list(self._seen.values()), facts=self._facts)
+        return topology_of([origin for origin, _ in self._seen.values()], facts=self._facts)
 
 
 def topology_of(

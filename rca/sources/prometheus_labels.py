@@ -14,7 +14,8 @@ from rca.topology import Topology
 NAME = "__name__"
 # What Prometheus says about its own work, not about anybody's health.
 _OWN = ("scrape_", "prometheus_remote_storage_", "ALERTS")
-_NOT_APART = frozenset((NAME, "le", "quantile"))  # they are the series' own fields
+# The series' own fields; and what tells two Prometheus apart that scrape the same targets: their samples are the same.
+_NOT_APART = frozenset((NAME, "le", "quantile", "prometheus_replica", "__replica__"))
 _SUFFIXES = (("_bucket", "bucket"), ("_count", "count"), ("_sum", "sum"))
 # MetricMetadata.MetricType of prompb/types.proto
 COUNTER_TYPE, GAUGE_TYPE, UNTYPED = 1, 2, 0
@@ -52,7 +53,7 @@ class PrometheusSeries:
         if other not in self._what:
             self._what[other] = self._template(metric, dict(other))
         found = self._what[other]
-        if found is None:
+        if found is None or _is_sum_of_containers(metric, labels):
             return None
         series, edge = found
         if edge is not None:
@@ -101,6 +102,13 @@ class PrometheusSeries:
         if known in (COUNTER_TYPE, GAUGE_TYPE):
             return COUNTER if known == COUNTER_TYPE else GAUGE
         return COUNTER if metric.endswith("_total") else GAUGE
+
+
+def _is_sum_of_containers(metric: str, labels: Mapping[str, str]) -> bool:
+    """Whether cAdvisor measured a pod's whole control group: its containers are told one by one as well."""
+    if not metric.startswith("container_") or metric.startswith("container_network_"):
+        return False
+    return bool(labels.get("pod")) and labels.get("container", "") in ("", "POD")
 
 
 def _part(metric: str, labels: Mapping[str, str]) -> tuple[str, str, float]:

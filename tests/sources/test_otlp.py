@@ -315,6 +315,15 @@ def test_metrics_about_calls_name_the_component_that_is_called() -> None:
     assert told.topology.callees("shop") == ("cart",)
 
 
+def test_processes_that_name_no_instance_do_not_mix_their_counters() -> None:
+    def told(pid: str, first: int) -> Received:
+        points = [point(i, asInt=str(first + 10 * i)) for i in range(3)]
+        total = {"dataPoints": points, "aggregationTemporality": 2, "isMonotonic": True}
+        return metrics({"name": "jobs", "sum": total}, process__pid=pid)
+
+    assert values(Received.merge([told("1", 0), told("2", 5_000)])) == {"jobs_per_second": [None, 2.0, 2.0]}
+
+
 def test_replicas_can_be_components_of_their_own() -> None:
     gauge = {"name": "load", "gauge": {"dataPoints": [point(1, asDouble=1.0)]}}
     received = metrics(gauge, naming=Naming(replicas=True), k8s__pod__name="cart-0")

@@ -40,7 +40,7 @@ def asked(handler) -> Server:
 def test_a_captured_answer_gives_its_samples() -> None:
     received = parse_matrix(read("prom_query_range.json"))
     told = {key.component: key.metric for key in received.samples.keys}
-    assert told == {"prometheus": "up", "node": "up", "checkout": "up"}
+    assert told == {"prometheus": "up", "127.0.0.1": "up", "checkout": "up"}
     assert received.samples.values.tolist() == [1.0] * 9
     assert received.samples.times[:3].tolist() == [t * SECOND for t in (1795300355, 1795300360, 1795300365)]
 

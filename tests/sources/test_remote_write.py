@@ -81,11 +81,35 @@ def test_classic_histograms_are_put_together_from_their_series() -> None:
     )
 
 
-def test_metrics_below_all_services_are_about_the_host() -> None:
-    samples = decode_remote_write(
-        written(({"__name__": "node_load1", "job": "node", "instance": "n1:9100"}, [1.0]))
-    ).samples
-    assert samples.keys[0].component == "n1"
+@pytest.mark.parametrize(
+    ("labels", "component"),
+    [
+        ({"__name__": "node_load1", "job": "node", "instance": "n1:9100"}, "n1"),
+        ({"__name__": "up", "job": "node-exporter", "instance": "n1:9100"}, "n1"),
+        (
+            {"__name__": "node_load1", "job": "x", "pod": "node-exporter-x7k2q", "node": "n1", "instance": "i:9100"},
+            "n1",
+        ),
+        ({"__name__": "process_open_fds", "job": "cart", "instance": "n1:80"}, "cart"),
+    ],
+)
+def test_metrics_below_all_services_are_about_the_host(labels: dict[str, str], component: str) -> None:
+    assert decode_remote_write(written((labels, [1.0]))).samples.keys[0].component == component
+
+
+def test_two_prometheus_that_scrape_the_same_target_count_once() -> None:
+    both = [(labelled("requests_total", prometheus_replica=name), [0, 15, 30]) for name in ("a", "b")]
+    frame = decode_remote_write(written(*both)).telemetry(step=15 * SECOND).metrics
+    assert frame.values[0, 1:].tolist() == [1.0, 1.0]
+
+
+def test_a_pods_containers_count_and_not_their_sum_as_well() -> None:
+    pod = {"__name__": "container_memory_rss", "job": "kubelet", "pod": "cart-7d9f8b6c5-x2k4q", "namespace": "shop"}
+    body = written((pod, [3.0]), ({**pod, "container": "POD"}, [0.1]), ({**pod, "container": "cart"}, [2.9]))
+    received = decode_remote_write(body)
+    assert (received.samples.values.tolist(), received.ignored) == ([2.9], 2)
+    network = {**pod, "__name__": "container_network_receive_bytes_total"}
+    assert decode_remote_write(written((network, [1.0]))).accepted == 1
 
 
 def test_calls_of_a_service_graph_are_dependencies() -> None:
