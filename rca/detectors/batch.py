@@ -68,11 +68,12 @@ class Residuals:
     whole: Floats | None = None
 
 
-def mean_power(gaps: Floats, known: Bools) -> Floats:
+def mean_power(gaps: Floats, known: Bools | None) -> Floats:
     """Mean square over the known samples of each window: shape (C, N, w, M) to (C, N, M), NaN without any."""
     squares = np.square(gaps)
-    if known.all():
-        return squares.mean(axis=2)
+    if known is None:
+        mean: Floats = squares.mean(axis=2)
+        return mean
     count = known.sum(axis=2, dtype=np.float32)
     total = np.where(known, squares, np.float32(0)).sum(axis=2)
     return np.where(count > 0, total / np.maximum(count, 1), np.float32(np.nan))
@@ -86,8 +87,10 @@ def window_residuals(expect: Callable[[Floats], Floats], samples: Floats, ends: 
         samples, ends: see ``NetworkDetector.measure``.
     """
     shape = (len(samples), len(ends), WINDOW, samples.shape[2])
-    known = window_view(~np.isnan(samples))[:, ends].reshape(shape)
     windows = window_view(fill_forward(samples))[:, ends]
     gaps = np.subtract(windows, expect(windows)).reshape(shape)
+    if bool((ends >= WINDOW - 1).all()) and not np.isnan(samples).any():
+        return Residuals(newest=gaps[:, :, -1], power=mean_power(gaps, None))
+    known = window_view(~np.isnan(samples))[:, ends].reshape(shape)
     newest = np.where(known[:, :, -1], gaps[:, :, -1], np.float32(np.nan))
     return Residuals(newest=newest, power=mean_power(gaps, known))

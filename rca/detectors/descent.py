@@ -10,6 +10,7 @@ from typing import Self
 import torch
 
 from rca.detectors.layout import Layout, Parts
+from rca.detectors.losses import watched
 from rca.detectors.training_windows import Piece, TrainingWindows
 
 # What a network makes of windows: weights and windows of shape (C, N, D) to the same shape.
@@ -18,6 +19,8 @@ Expect = Callable[[Parts, torch.Tensor], torch.Tensor]
 Differentiate = Callable[[Parts, Piece, Parts], None]
 
 _BETAS, _EPSILON = (0.9, 0.99), 1e-8
+# Passes between looking again at which windows are the worst.
+_TRIMMED_EVERY = 3
 # Share of the steps in which the rate rises, before it falls as a cosine to 0 (Smith & Topin, 2019).
 _RISING = 0.1
 
@@ -109,6 +112,9 @@ def descend(
     learn, held = windows
     best = flat.clone()
     error = typical_error(flat, layout, held, expect) * (1 - plan.least_gain)
+    losses = watched()
+    if losses is not None:
+        losses.begin(error.cpu())
     places = torch.arange(len(flat), device=flat.device)
     moments = torch.zeros_like(flat), torch.zeros_like(flat)
     now = _Progress(places, flat.clone(), *moments, error, torch.zeros_like(error))
@@ -118,13 +124,16 @@ def descend(
         better = error < now.error
         best[now.at[better]] = now.flat[better]
         now.error = torch.where(better, error, now.error)
+        if losses is not None:
+            losses.add(now.at.cpu(), now.error.cpu())
         now.waited = torch.where(better, torch.zeros_like(now.waited), now.waited + 1)
         going = now.waited < plan.patience
         if not bool(going.any()) or epoch == plan.epochs - 1:
             break
         if not bool(going.all()):
             now, learn, held = now.select(going), learn.select(going), held.select(going)
-        learn.trim(window_errors(now.flat, layout, learn, expect))
+        if epoch % _TRIMMED_EVERY == 1:
+            learn.trim(window_errors(now.flat, layout, learn, expect))
     return best
 
 

@@ -63,7 +63,7 @@ def _trailing_sum(values: npt.NDArray[Any], size: int) -> npt.NDArray[np.float64
 
 
 def healthy_limit(deviations: Floats, least: float = 1.0) -> Floats:
-    """What healthy windows hardly pass, at least ``least``: shape (C, N, ...) to (C, ...), NaN where nothing is known."""
+    """What healthy windows hardly pass, at least ``least``: shape (C, N, ...) to (C, ...), NaN without any."""
     size = np.sort(np.abs(deviations), axis=1)
     count = (~np.isnan(size)).sum(axis=1, keepdims=True)
     place = np.floor(QUANTILE * np.maximum(count - 1, 0)).astype(np.int64)
@@ -76,9 +76,8 @@ def healthy_limit(deviations: Floats, least: float = 1.0) -> Floats:
 def score_of(deviations: Floats, limit: Floats | np.float32) -> Floats:
     """Score in [0, 1], one half at the limit, 0 where unknown; same shape as the deviations."""
     size = np.abs(deviations) / limit
-    size = np.nan_to_num(size, nan=0.0, posinf=np.finfo(np.float32).max)
-    out: Floats = size / (1 + size)
-    return out
+    size = np.where(np.isnan(size), np.float32(0), np.minimum(size, np.finfo(np.float32).max))
+    return np.asarray(size / (1 + size), np.float32)
 
 
 def judged_windows(samples: Floats, known_series: Bools, size: int) -> Bools:
@@ -94,4 +93,5 @@ def judged_windows(samples: Floats, known_series: Bools, size: int) -> Bools:
     ends = np.arange(1, known.shape[1] + 1)
     inside = total[:, ends] - total[:, np.maximum(ends - size, 0)]
     due = size * known_series.sum(axis=1)[:, None]
-    return (inside >= LEAST_KNOWN * due) & (inside > 0)
+    enough: Bools = (inside >= LEAST_KNOWN * due) & (inside > 0)
+    return enough

@@ -25,6 +25,8 @@ from rca.detectors.training_windows import Piece, TrainingWindows
 # Passes at most, passes without gain before a component is done.
 EPOCHS, PATIENCE = 8, 2
 RATE = 2e-3
+# Where windows left out hold more of the power, principal components are found anew without them.
+BENDING = 0.2
 # Explained share that the code is widened to.
 EXPLAINED = 0.9
 # Health reaches all codes but a thousandth on each side.
@@ -40,7 +42,7 @@ def train(batch: Batch, training: Training, previous: Weights | None) -> dict[st
     with one_thread(), torch.no_grad():
         learn = TrainingWindows.of(batch.samples, batch.learn, device, seed=batch.seed)
         held = TrainingWindows.of(batch.samples, batch.held, device)
-        flat = _warm_start(batch, layout, learn)
+        flat = _warm_start(batch, layout, learn, spare=training.fine_tune)
         if previous is not None:
             flat = better_start(flat, layout.pack(previous).to(flat), layout, held, _expect)
         if training.fine_tune:
@@ -55,60 +57,68 @@ def _layout(width: int) -> Layout:
     return Layout.of({name: shape for name, shape in weight_shapes(width).items() if name[0] in "wb"})
 
 
-def _warm_start(batch: Batch, layout: Layout, learn: TrainingWindows) -> torch.Tensor:
-    """Networks that do what principal components do: fits, leaves the worst windows out, and fits those again."""
-    flat = _embed(batch, layout, *leading_directions(learn.windows, learn.weight, layout.shapes["b2"][0]))
-    changed = learn.trim(window_errors(flat, layout, learn, _expect))
-    if bool(changed.any()):
-        at = torch.nonzero(changed)[:, 0]
-        again = leading_directions(learn.windows[at], learn.weight[at], layout.shapes["b2"][0])
-        names = [batch.names[i] for i in at.tolist()]
-        flat[at] = _embed(batch, layout, *again, names=names)
+def _warm_start(batch: Batch, layout: Layout, learn: TrainingWindows, *, spare: bool) -> torch.Tensor:
+    """Networks that do what principal components do; the worst windows are left out, and those count that bent them."""
+    code = layout.shapes["b2"][0]
+    flat = _embed(layout, *leading_directions(learn.windows, learn.weight, code))
+    power = learn.windows.square().sum(dim=2)
+    before = (power * learn.weight).sum(dim=1)
+    learn.trim(window_errors(flat, layout, learn, _expect))
+    bent = (power * learn.weight).sum(dim=1) < (1 - BENDING) * before
+    if bool(bent.any()):
+        at = torch.nonzero(bent)[:, 0]
+        flat[at] = _embed(layout, *leading_directions(learn.windows[at], learn.weight[at], code))
+    if spare:
+        _fill_spare_units(flat, layout, batch)
     return flat
 
 
-def _embed(
-    batch: Batch, layout: Layout, directions: torch.Tensor, share: torch.Tensor, names: list[str] | None = None
-) -> torch.Tensor:
-    """Principal components as rectified units: each direction is a pair of them, one for either sign.
-
-    Units of directions that are not needed look at the windows at random and are not listened to,
-    until training finds a use for them.
-    """
+def _embed(layout: Layout, directions: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Principal components as rectified units: each direction is a pair of them, one for either sign."""
     enough = torch.cumsum(share, dim=1) - share < EXPLAINED
     kept = (directions * enough[:, None]).contiguous()
-    spare = (~enough).to(kept.dtype).repeat(1, 2)
-    code = layout.shapes["b2"][0]
-    noise = [_draw(name, batch.seed, layout) for name in names or batch.names]
+    unit = torch.diag_embed(enough.to(kept))
     flat = torch.zeros(len(kept), layout.size).to(kept)
-    part = layout.views(flat)
-    part["w1"].copy_(torch.stack([each[0] for each in noise]).to(kept) * spare[:, None])
-    part["w1"][:, :, :code] += kept
-    part["w1"][:, :, code:] -= kept
-    part["w3"].copy_(torch.stack([each[1] for each in noise]).to(kept) * spare[:, None] * enough[:, :, None])
-    unit = torch.diag_embed(enough.to(kept.dtype))
-    part["w2"][:, :code] = unit
-    part["w2"][:, code:] = -unit
-    part["w3"][:, :, :code] += unit
-    part["w3"][:, :, code:] -= unit
-    part["w4"][:, :code] = kept.transpose(1, 2)
-    part["w4"][:, code:] = -kept.transpose(1, 2)
+    part, code = layout.views(flat), kept.shape[2]
+    for sign, side in ((1.0, slice(code)), (-1.0, slice(code, 2 * code))):
+        part["w1"][:, :, side] = sign * kept
+        part["w2"][:, side] = sign * unit
+        part["w3"][:, :, side] = sign * unit
+        part["w4"][:, side] = sign * kept.transpose(1, 2)
     return flat
 
 
-def _draw(name: str, seed: int, layout: Layout) -> tuple[torch.Tensor, torch.Tensor]:
-    """First and third weights of one component, with lengths of about one."""
+def _fill_spare_units(flat: torch.Tensor, layout: Layout, batch: Batch) -> None:
+    """Hidden units of directions that are not needed look at windows and codes at random.
+
+    Nobody listens to them until training finds a use for them, so that nothing changes yet.
+    """
+    part = layout.views(flat)
+    spare = (part["w4"] == 0).all(dim=2)
+    used = (part["w2"] != 0).any(dim=1)
+    drawn = [_draw(name, batch.seed, layout) for name in batch.names]
+    first, third = (torch.from_numpy(np.stack([each[i] for each in drawn])).to(flat) for i in range(2))
+    part["w1"].add_(first.mul_(spare[:, None]))
+    part["w3"].add_(third.mul_(spare[:, None]).mul_(used[:, :, None]))
+
+
+def _draw(name: str, seed: int, layout: Layout) -> list[npt.NDArray[np.float32]]:
+    """First and third weights of one component, such that outputs are as large as inputs."""
     rng = np.random.default_rng([seed & 0xFFFFFFFF, crc32(name.encode())])
     drawn = []
     for weight in ("w1", "w3"):
-        inputs, outputs = layout.shapes[weight]
-        drawn.append(rng.standard_normal((inputs, outputs), np.float32) / np.float32(np.sqrt(inputs)))
-    return torch.from_numpy(drawn[0]), torch.from_numpy(drawn[1])
+        shape = layout.shapes[weight]
+        drawn.append(rng.standard_normal(shape, np.float32) * np.float32(shape[0] ** -0.5))
+    return drawn
+
+
+def _encode(part: Parts, windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    first = torch.baddbmm(part["b1"][:, None], windows, part["w1"]).relu_()
+    return first, torch.baddbmm(part["b2"][:, None], first, part["w2"])
 
 
 def _forward(part: Parts, windows: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    first = torch.baddbmm(part["b1"][:, None], windows, part["w1"]).relu_()
-    code = torch.baddbmm(part["b2"][:, None], first, part["w2"])
+    first, code = _encode(part, windows)
     second = torch.baddbmm(part["b3"][:, None], code, part["w3"]).relu_()
     return first, code, second, torch.baddbmm(part["b4"][:, None], second, part["w4"])
 
@@ -137,7 +147,7 @@ def _gradients(part: Parts, piece: Piece, into: Parts) -> None:
 
 def _code_range(flat: torch.Tensor, layout: Layout, learn: TrainingWindows) -> tuple[npt.NDArray[Any], ...]:
     """What codes health reaches, below and above: shape (C, code) each."""
-    code = _forward(layout.views(flat), learn.windows)[1]
+    code = _encode(layout.views(flat), learn.windows)[1]
     left_out = (learn.weight <= 0)[:, :, None]
     count = 1 + int(CODE_QUANTILE * code.shape[1])
     ends = []

@@ -330,7 +330,17 @@ def _renumber(group: ComponentGroup) -> ComponentGroup:
 
 
 def _take_series(names: SeriesNames, rows: Rows) -> SeriesNames:
-    return replace(names, component=names.component[rows], metric=names.metric[rows], peer=names.peer[rows])
+    """Some of the series, with the names that they need."""
+    component, metric, peer = (codes[rows] for codes in (names.component, names.metric, names.peer))
+    used = np.unique(np.concatenate([component, peer[peer >= 0]]))
+    measured = np.unique(metric)
+    return SeriesNames(
+        components=tuple(names.components[code] for code in used.tolist()),
+        metrics=tuple(names.metrics[code] for code in measured.tolist()),
+        component=np.searchsorted(used, component).astype(np.int32),
+        metric=np.searchsorted(measured, metric).astype(np.int32),
+        peer=np.where(peer >= 0, np.searchsorted(used, peer), -1).astype(np.int32),
+    )
 
 
 def _matching_weights(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import torch
 
-# Directions beyond those asked for, and products: more change the explained variance by less than 0.1 %.
-OVERSAMPLING, ITERATIONS = 4, 6
+# Directions beyond those asked for, and products: more change the explained share by less than 0.003.
+OVERSAMPLING, ITERATIONS = 4, 3
 # Added to a Gram matrix's diagonal, in shares of its trace, so that it has a Cholesky factor.
 _RIDGE = 1e-6
 
@@ -32,9 +32,10 @@ def leading_directions(windows: torch.Tensor, weight: torch.Tensor, count: int) 
     block = min(count + OVERSAMPLING, size)
     # The same start for all: what a component gets must not depend on its place among others.
     start = torch.randn(size, block, generator=torch.Generator().manual_seed(0)).to(gram)
-    basis = _orthonormal(start.expand(len(gram), size, block).contiguous())
+    basis = torch.bmm(gram, start.expand(len(gram), size, block))
     for _ in range(ITERATIONS):
-        basis = _orthonormal(torch.bmm(gram, basis))
+        basis = torch.bmm(gram, _orthonormal(basis))
+    basis = _orthonormal(_orthonormal(basis))
     small = torch.bmm(basis.transpose(1, 2), torch.bmm(gram, basis))
     share, turn = torch.linalg.eigh(0.5 * (small + small.transpose(1, 2)))
     share, turn = share.flip(1)[:, :count], turn.flip(2)[:, :, :count]
@@ -42,11 +43,9 @@ def leading_directions(windows: torch.Tensor, weight: torch.Tensor, count: int) 
 
 
 def _orthonormal(block: torch.Tensor) -> torch.Tensor:
-    """Orthonormal columns of the same span, by Cholesky factors; twice, since one pass loses half the digits."""
-    for _ in range(2):
-        gram = torch.bmm(block.transpose(1, 2), block)
-        trace = gram.diagonal(dim1=1, dim2=2).sum(dim=1)
-        ridge = (_RIDGE * trace + 1e-30)[:, None, None] * torch.eye(gram.shape[1]).to(gram)
-        factor = torch.linalg.cholesky(gram + ridge)
-        block = torch.linalg.solve_triangular(factor.transpose(1, 2), block, upper=True, left=False)
-    return block
+    """About orthonormal columns of the same span, by Cholesky factors: a second time makes them exact."""
+    gram = torch.bmm(block.transpose(1, 2), block)
+    trace = gram.diagonal(dim1=1, dim2=2).sum(dim=1)
+    ridge = (_RIDGE * trace + 1e-30)[:, None, None] * torch.eye(gram.shape[1]).to(gram)
+    factor = torch.linalg.cholesky(gram + ridge)
+    return torch.linalg.solve_triangular(factor.transpose(1, 2), block, upper=True, left=False)

@@ -10,7 +10,7 @@ import torch
 
 from rca.detectors.windows import WINDOW, fill_forward, window_view
 from rca.series import Rows
-from rca.telemetry import Floats
+from rca.telemetry import Bools, Floats
 
 # Windows in a piece; pieces are filled up with windows of no weight to a multiple of a cache line.
 STEP, _ALIGNED = 128, 16
@@ -64,17 +64,14 @@ class TrainingWindows:
         step = -(-len(ends) // (steps * _ALIGNED)) * _ALIGNED
         padding = steps * step - len(ends)
         at = np.concatenate([ends, np.repeat(ends[:1], padding)])
-        known = window_view(~np.isnan(samples))[:, at]
-        count = known.sum(axis=2, dtype=np.float32)
-        due = WINDOW * np.any(~np.isnan(samples), axis=1).sum(axis=1)[:, None]
-        counts = (count > 0) & (count >= LEAST_KNOWN * due)
-        counts[:, len(ends) :] = False
-        share = np.where(counts, 1 / np.maximum(count, 1), 0).astype(np.float32)
+        known = None if not np.isnan(samples).any() else window_view(~np.isnan(samples))[:, at]
+        share = _share(samples, known, len(at))
+        share[:, len(ends) :] = 0
         return cls(
             windows=torch.from_numpy(window_view(fill_forward(samples))[:, at]).to(device),
-            known=None if known.all() else torch.from_numpy(known.astype(np.float32)).to(device),
+            known=None if known is None else torch.from_numpy(known.astype(np.float32)).to(device),
             share=torch.from_numpy(share).to(device),
-            weight=torch.from_numpy(counts.astype(np.float32)).to(device),
+            weight=torch.from_numpy((share > 0).astype(np.float32)).to(device),
             step=step,
         )
 
@@ -127,3 +124,13 @@ class TrainingWindows:
             share=self.share[going],
             weight=self.weight[going],
         )
+
+
+def _share(samples: Floats, known: Bools | None, windows: int) -> Floats:
+    """1 over the known samples of each window, 0 where they are too few: shape (C, N)."""
+    if known is None:
+        return np.full((len(samples), windows), 1 / np.float32(WINDOW * samples.shape[2]), np.float32)
+    count = known.sum(axis=2, dtype=np.float32)
+    due = WINDOW * (~np.isnan(samples)).any(axis=1).sum(axis=1)[:, None]
+    enough = (count > 0) & (count >= LEAST_KNOWN * due)
+    return np.where(enough, 1 / np.maximum(count, 1), 0).astype(np.float32)
