@@ -69,8 +69,7 @@ def evaluate(
         labelled = (LabelledCase(replace(case, model=model), answer) for case, answer in labelled)
     taught: Taught | None = None
     if train is not None:
-        labelled = list(labelled)
-        taught = _teach(labelled, set_name, data, train, onset, progress)
+        taught, labelled = _teach(labelled, set_name, data, train, onset, progress)
     found = _assess_all(labelled, names, jobs, backend, progress)
     if taught is not None and OURS in names:
         found = _with_learned(found, taught, [answer for _, answer in labelled], jobs, backend)
@@ -90,22 +89,24 @@ def evaluate(
 
 
 def _teach(
-    labelled: Sequence[LabelledCase],
+    labelled: Iterable[LabelledCase],
     set_name: str,
     data: Path | str,
     train: str | Path,
     onset: Onset,
     progress: Progress | None,
-) -> Taught:
-    """Learned weights for each incident, none of which saw it."""
+) -> tuple[Taught, list[LabelledCase]]:
+    """Learned weights for each incident, none of which saw it, and the incidents read."""
     from rca.evaluation.trained import folds_of, teach_folder, teach_folds
 
     folds = folds_of(train)
     if folds is not None:
-        return teach_folds(labelled, folds, progress)
+        given = list(labelled)
+        return teach_folds(given, folds, progress), given
     if Path(train).resolve() == Path(data).resolve():
         raise EvaluationError("an incident must not teach what it is measured with", where=train, remedy="Give 5-fold")
-    return teach_folder(labelled, load_set(set_name, train, onset=onset), str(train), progress)
+    given = list(labelled)
+    return teach_folder(given, load_set(set_name, train, onset=onset), str(train), progress), given
 
 
 def _with_learned(
