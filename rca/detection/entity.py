@@ -94,7 +94,7 @@ def _table(values: npt.NDArray[Any], name: str) -> Floats:
     if values.dtype.kind not in "fiub" or values.ndim not in (1, 2):
         raise EvaluationError("samples are no table of numbers", where=name, remedy="Give one row per time")
     with np.errstate(over="ignore"):
-        table: Floats = values.reshape(len(values), -1).astype(np.float32)
+        table: Floats = (values if values.ndim == 2 else values[:, None]).astype(np.float32)
     if np.isinf(table).any():
         raise EvaluationError("a sample is infinite", where=name, remedy="Leave missing samples empty (NaN)")
     return table
