@@ -7,6 +7,7 @@
 CREATE CONSTRAINT rca_component IF NOT EXISTS FOR (n:RcaComponent) REQUIRE (n.tenant, n.name) IS UNIQUE;
 CREATE CONSTRAINT rca_facts IF NOT EXISTS
   FOR (n:RcaFacts) REQUIRE (n.tenant, n.component, n.source, n.valid_from) IS UNIQUE;
+CREATE INDEX rca_replicas IF NOT EXISTS FOR (n:RcaFacts) ON (n.tenant, n.replica_of);
 CREATE CONSTRAINT rca_incident IF NOT EXISTS FOR (n:RcaIncident) REQUIRE (n.tenant, n.id) IS UNIQUE;
 CREATE CONSTRAINT rca_event IF NOT EXISTS FOR (n:RcaEvent) REQUIRE (n.tenant, n.incident, n.number) IS UNIQUE;
 CREATE CONSTRAINT rca_change IF NOT EXISTS FOR (n:RcaChange) REQUIRE (n.tenant, n.id) IS UNIQUE;

@@ -25,6 +25,12 @@ def analyze(
     ] = None,
     model: ModelOption = None,
     models: ModelsOption = None,
+    graph: Annotated[
+        str | None, typer.Option("--graph", help="Take the topology from this knowledge graph: bolt://HOST, or a file.")
+    ] = None,
+    hops: Annotated[
+        int, typer.Option("--hops", min=0, max=10, help="With --graph: how far around the symptom to look; 0: all.")
+    ] = 3,
     learned: Annotated[
         Path | None, typer.Option("--learned", help="Learned weights: what `rca learn` wrote, or its folder.")
     ] = None,
@@ -47,9 +53,19 @@ def analyze(
     if onset is not None:
         given = replace(given, incident=replace(given.incident, onset=to_nanoseconds(onset)))
 
+    warnings: tuple[str, ...] = ()
+    if graph is not None:
+        from rca.cli.graph_option import open_graph
+        from rca.knowledge.window import situate
+
+        with open_graph(graph, None) as knowledge:
+            situation = situate(knowledge, given, hops=hops)
+        given, warnings = situation.case, situation.warnings
+
     from rca.pipeline import analyze as explain
 
     report = explain(given, settings, learned=learned)
+    report = replace(report, warnings=(*warnings, *report.warnings))
     if form == "json":
         from rca.report.document import to_json
 

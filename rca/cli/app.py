@@ -17,6 +17,8 @@ from rca.cli import (
     detect,
     doctor,
     evaluate,
+    graph,
+    history,
     incident,
     learn,
     models,
@@ -47,6 +49,8 @@ _ORDER = (
     "serve",
     "incident",
     "token",
+    "graph",
+    "history",
     "version",
 )
 OUR_FAULT = 70  # EX_SOFTWARE of BSD's sysexits.h
@@ -138,6 +142,8 @@ app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 app.add_typer(incident.app, name="incident")
 app.add_typer(token.app, name="token")
+app.add_typer(graph.app, name="graph")
+app.add_typer(history.app, name="history")
 app.command("version")(version.version)
 
 

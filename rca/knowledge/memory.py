@@ -67,6 +67,10 @@ class MemoryStore:
         check_reach(hops, callers)
         return claims_near(self.claims(at), names, at, hops=hops, callers=callers)
 
+    def names(self, at: int) -> Rows:
+        """See ``GraphStore``."""
+        return Rows(rows=[{"name": name} for name in {claim.name for claim in self.claims(at).components}])
+
     def incident_ids(self, since: int, until: int) -> Rows:
         """See ``GraphStore``."""
         rows = [row for row in self._rows("incidents") if since <= row["start"] < until]
@@ -108,7 +112,11 @@ def claims_near(claims: Claims, names: Sequence[str], at: int, *, hops: int, cal
         above.setdefault(claim.callee, set()).add(claim.caller)
     near = _reach(names, below, hops) | _reach(names, above, callers)
     return Claims(
-        components=[each for each in claims.components if each.name in near and each.valid_from <= at < each.valid_to],
+        components=[
+            each
+            for each in claims.components
+            if (each.name in near or each.replica_of in near) and each.valid_from <= at < each.valid_to
+        ],
         dependencies=[claim for claim in valid if claim.caller in near and claim.callee in near],
         degraded=claims.degraded,
     )

@@ -6,11 +6,15 @@ import hashlib
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rca.knowledge.base import Knowledge
 from rca.knowledge.memory import MemoryStore
 from rca.knowledge.protocol import GraphStore
 from rca.knowledge.sqlite_store import SQLiteStore
+
+if TYPE_CHECKING:
+    from rca.knowledge.neo4j_store import Neo4jStore
 
 MEMORY = ":memory:"
 _SERVER = re.compile(r"(bolt|neo4j)(\+s|\+ssc)?://", re.IGNORECASE)
@@ -35,17 +39,22 @@ def open_store(address: str | Path, *, tenant: str = "default", state: str | Pat
         return MemoryStore(tenant)
     if not is_server(address):
         return SQLiteStore(address, tenant)
-    from rca.knowledge.neo4j_store import Neo4jStore
     from rca.knowledge.synced import SyncedStore
 
-    remote = Neo4jStore(
+    return SyncedStore(open_server(address, tenant=tenant), SQLiteStore(state_file(address, state), tenant))
+
+
+def open_server(address: str | Path, *, tenant: str = "default") -> Neo4jStore:
+    """A Neo4j server without a net; credentials as for ``open_knowledge``."""
+    from rca.knowledge.neo4j_store import Neo4jStore
+
+    return Neo4jStore(
         str(address),
         user=os.environ.get("RCA_NEO4J_USER", "neo4j"),
         password=os.environ.get("RCA_NEO4J_PASSWORD", ""),
         database=os.environ.get("RCA_NEO4J_DATABASE") or None,
         tenant=tenant,
     )
-    return SyncedStore(remote, SQLiteStore(state_file(address, state), tenant))
 
 
 def is_server(address: str | Path) -> bool:

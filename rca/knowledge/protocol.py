@@ -57,8 +57,12 @@ class GraphStore(Protocol):
         """Claims that hold at a time about what lies near some components, and the dependencies among it.
 
         Near is what is reached in at most ``hops`` dependencies, or against them in at most
-        ``callers`` (both 0 to ``MOST_HOPS``). Names that nobody knows are passed over.
+        ``callers`` (both 0 to ``MOST_HOPS``), and with it the replicas of what is reached. Names that
+        nobody knows are passed over.
         """
+
+    def names(self, at: int) -> Rows:
+        """``name`` of each component that anybody knows of at a time."""
 
     def incident_ids(self, since: int, until: int) -> Rows:
         """``id`` and ``start`` of the incidents whose window starts in [since, until), by start and id."""

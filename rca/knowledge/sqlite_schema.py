@@ -13,6 +13,7 @@ CREATE TABLE components (
   kind TEXT, host TEXT, replica_of TEXT, team TEXT, attributes TEXT,
   PRIMARY KEY (tenant, name, source, valid_from)
 ) WITHOUT ROWID;
+CREATE INDEX components_by_service ON components (tenant, replica_of);
 CREATE TABLE dependencies (
   tenant TEXT, caller TEXT, callee TEXT, source TEXT, valid_from INTEGER, valid_to INTEGER, last_seen INTEGER,
   confidence REAL, weight REAL,

@@ -22,6 +22,7 @@ from rca.knowledge.sqlite_questions import LISTS, QUESTIONS
 from rca.knowledge.sqlite_schema import prepare
 
 _GIVEN = "(SELECT value FROM json_each(:given))"
+_VALID = "valid_from <= :at AND :at < valid_to"
 BUSY_SECONDS = 10.0  # another process may be writing a large batch
 
 
@@ -63,25 +64,30 @@ class SQLiteStore:
         """See ``GraphStore``."""
         check_reach(hops, callers)
         near = self._reach(names, at, hops, "caller") | self._reach(names, at, callers, "callee")
-        valid = "valid_from <= :at AND :at < valid_to"
         given = {"at": at, "given": json.dumps(sorted(near))}
-        dependencies = self._select("dependencies", f"caller IN {_GIVEN} AND {valid}", given)
+        named = f"(name IN {_GIVEN} OR replica_of IN {_GIVEN}) AND {_VALID}"
+        dependencies = self._select("dependencies", f"caller IN {_GIVEN} AND {_VALID}", given)
         return Claims(
-            components=[
-                ComponentClaim(*row) for row in self._select("components", f"name IN {_GIVEN} AND {valid}", given)
-            ],
+            components=[ComponentClaim(*row) for row in self._select("components", named, given)],
             dependencies=[DependencyClaim(*row) for row in dependencies if row[1] in near],
         )
 
     def _reach(self, names: Sequence[str], at: int, hops: int, end: str) -> set[str]:
         column = TABLES["dependencies"].columns.index("callee" if end == "caller" else "caller")
-        condition = f"{end} IN {_GIVEN} AND valid_from <= :at AND :at < valid_to"
+        condition = f"{end} IN {_GIVEN} AND {_VALID}"
         reached = frontier = set(names)
         for _ in range(hops):
             given = {"at": at, "given": json.dumps(sorted(frontier))}
             frontier = {row[column] for row in self._select("dependencies", condition, given)} - reached
             reached = reached | frontier
         return reached
+
+    def names(self, at: int) -> Rows:
+        """See ``GraphStore``."""
+        statement = (
+            "SELECT DISTINCT name FROM components WHERE tenant = :tenant AND valid_from <= :at AND :at < valid_to"
+        )
+        return Rows(rows=self._named(statement, {"at": at}))
 
     def incident_ids(self, since: int, until: int) -> Rows:
         """See ``GraphStore``."""

@@ -113,6 +113,14 @@ class SyncedStore:
             f"near {hops} {callers} {sorted(names)}",
         )
 
+    def names(self, at: int) -> Rows:
+        """See ``GraphStore``."""
+
+        def known() -> Rows:
+            return Rows(rows=[{"name": name} for name in {claim.name for claim in self._known(at).components}])
+
+        return self._consult(lambda: self.remote.names(at), known)
+
     def incident_ids(self, since: int, until: int) -> Rows:
         """See ``GraphStore``."""
         return self._consult(

@@ -14,7 +14,7 @@ START = 1_769_990_400_000_000_000  # Monday, 2 February 2026, 00:00 UTC
 RULES = load_rules()[:3]
 SHOP = Topology.from_edges(
     [("shop", "cart", 40.0), ("cart", "store", 20.0), ("shop", "pay"), ("pay", "bank")],
-    components=["lonely"],
+    components=["cart-1", "lonely"],
     kinds={"store": "database"},
     hosts={"cart": "node-1"},
     replica_of={"cart-1": "cart"},

@@ -117,6 +117,15 @@ def test_the_neighbourhood_is_that_of_the_time(knowledge: Knowledge) -> None:
     assert knowledge.topology_near(["a"], 250).topology.components == ("a", "b", "d")
 
 
+def test_replicas_come_with_their_service_and_every_name_is_known(knowledge: Knowledge) -> None:
+    knowledge.record_topology(history.SHOP, source="yaml", at=START)
+    near = knowledge.topology_near(["cart"], START, callers=0).topology
+    assert near.components == ("cart", "cart-1", "store")
+    assert near.service("cart-1") == "cart"
+    assert {row["name"] for row in knowledge.store.names(START).rows} == set(history.SHOP.components)
+    assert knowledge.store.names(START - 1).rows == []
+
+
 @pytest.mark.parametrize("hops", [-1, 11, "3", 2.0, True])
 def test_a_neighbourhood_takes_whole_numbers_from_0_to_10(knowledge: Knowledge, hops: object) -> None:
     with pytest.raises(InputError):
