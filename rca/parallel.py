@@ -7,6 +7,7 @@ or more; send it the place of its data rather than the data where that lies in f
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -108,6 +109,8 @@ def _parallel(
 ) -> Iterator[tuple[int, R]]:
     from joblib import Parallel, delayed
 
+    # loky renews workers whose memory has grown, which loses nothing.
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
     engine: Any = backend
     if backend == "ray":
         from rca.ray_backend import RayBackend

@@ -50,8 +50,8 @@ def _row(entry: Entry) -> tuple[str, ...]:
         entry.version,
         described.detector,
         str(len(described.features.components)),
-        described.created[:16],
-        described.data.end[:16],
+        described.created[:10],
+        described.data.end[:10],
         "bundled" if entry.bundled else "",
     )
 
