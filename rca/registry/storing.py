@@ -135,6 +135,8 @@ def _remove_drafts(folder: Path) -> None:
     """What processes that were killed left behind; nobody else writes while the lock is held."""
     for draft in folder.glob(".draft-*"):
         shutil.rmtree(draft, ignore_errors=True)
+    for file in folder.glob(".*.draft"):
+        file.unlink(missing_ok=True)
 
 
 def _write(detector: Detector, name: str, training: Training, folder: Path, created: int) -> StoredModel:

@@ -140,7 +140,8 @@ def _figure() -> tuple[Figure, Any]:
 def _draw_losses(result: TrainingResult) -> Figure:
     figure, axes = _figure()
     axes.plot(np.arange(len(result.losses)), result.losses, marker="o", color=BLUE)
-    axes.set(xlabel="passes over the history", ylabel="mean error of held-out windows", ylim=(0, None))
+    axes.set(xlabel="passes over the history", ylabel="mean error of held-out windows")
+    axes.set_ylim(0, 1.1 * max(result.losses))
     return figure
 
 

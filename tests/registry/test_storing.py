@@ -61,7 +61,8 @@ def test_a_version_has_the_files_that_its_manifest_lists_and_no_other(store) -> 
 
 def test_nothing_else_is_left_beside_the_versions(store, tmp_path: Path) -> None:
     store()
-    (tmp_path / "shop" / ".draft-left").mkdir()  # by a process that was killed
+    (tmp_path / "shop" / ".draft-left").mkdir()  # by a process that was killed, as is the next
+    (tmp_path / "shop" / ".current.json.x.draft").touch()
     store()
     assert sorted(path.name for path in (tmp_path / "shop").iterdir()) == [".lock", "0001", "0002"]
 
