@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 import rca
 from rca.errors import OverloadedError, RCAError
@@ -21,7 +22,7 @@ from rca.service.gate import PUBLIC, Gate
 from rca.service.logs import trace_id
 from rca.service.problems import ProblemError, problem_of
 from rca.service.routes import catalogue, incidents, ingest, jobs, system
-from rca.service.schemas import EvaluateBody, FeedbackBody
+from rca.service.schemas import Confirmed, EvaluateBody, Note, Wrong
 from rca.service.state import Service
 
 _DESCRIPTION = """
@@ -75,12 +76,24 @@ async def _http_error(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 500)
     phrase = HTTPStatus(status).phrase
     headers = dict(getattr(error, "headers", None) or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods(request))
     return ProblemError(status, phrase, headers=headers).response(request.scope["path"], trace_id.get())
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method that a path knows: each is a route of its own."""
+    path = {**request.scope, "type": "http"}
+    found = [route for route in request.app.routes if route.matches(path)[0] != Match.NONE]
+    return sorted({method for route in found for method in getattr(route, "methods", None) or ()})
 
 
 async def _bad_request(request: Request, error: Exception) -> Response:
     first = error.errors()[0] if isinstance(error, RequestValidationError) and error.errors() else {}
     where = ".".join(str(part) for part in first.get("loc", ()))
+    if where.startswith("path."):  # no id of ours looks so
+        problem = ProblemError(404, "Not found", "there is nothing of that name", where=where)
+        return problem.response(request.scope["path"], trace_id.get())
     problem = ProblemError(422, "Invalid input", str(first.get("msg", "")), where=where, remedy="See /openapi.json")
     return problem.response(request.scope["path"], trace_id.get())
 
@@ -89,7 +102,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema:
         return app.openapi_schema
     schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    _, parts = msgspec.json.schema_components([FeedbackBody, EvaluateBody], ref_template="#/components/schemas/{name}")
+    _, parts = msgspec.json.schema_components(
+        [Confirmed, Wrong, Note, EvaluateBody], ref_template="#/components/schemas/{name}"
+    )
     components = schema.setdefault("components", {})
     components.setdefault("schemas", {}).update(parts)
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -15,7 +15,6 @@ from rca.service.configuration import Configuration
 from rca.service.problems import ProblemError
 from rca.sources.bodies import Limits, inflate
 
-T = TypeVar("T")
 # The answer comes before the body was read, so the connection cannot be used again.
 _CLOSE = {"Connection": "close"}
 
@@ -64,7 +63,7 @@ class BodyReader:
             self.in_flight -= held
 
 
-def decode_body(body: bytes, headers: Mapping[str, str], kind: type[T], *, most: int) -> T:
+def decode_body(body: bytes, headers: Mapping[str, str], kind: Any, *, most: int) -> Any:
     """A small JSON body as ``kind``.
 
     Raises:

@@ -85,6 +85,7 @@ WINDOW_SCHEMA: dict[str, Any] = {
         "components": {"type": "array", "items": _NAME},
         "labels": {"type": "object", "additionalProperties": {"type": "string"}},
     },
+    "anyOf": [{"required": ["window"]}, {"required": ["detected_at"]}],
     "additionalProperties": False,
 }
 

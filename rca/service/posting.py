@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rca.errors import InputError, OverloadedError
+from rca.errors import NotFoundError, OverloadedError
 from rca.service.logs import trace_id
 from rca.stores.records import Filed, IdempotencyKey, IncidentRecord, Job
 from rca.topology_files import topology_to_json
@@ -118,7 +118,7 @@ async def _assemble(service: Service, told: Mapping[str, Any], number: str) -> A
         asyncio.to_thread(service.topology),
     )
     if not files and not changes and not alerts:
-        raise InputError(
+        raise NotFoundError(
             "nothing was ingested about this time",
             where="window",
             remedy="Check the times, or send the telemetry with the request",

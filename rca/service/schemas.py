@@ -153,13 +153,38 @@ class AuditPage(BaseModel):
     next: int | None
 
 
-class FeedbackBody(msgspec.Struct, forbid_unknown_fields=True):
-    """``opinion`` confirmed needs the component that was the cause; a note needs its text."""
+_Text = Annotated[str, msgspec.Meta(max_length=10_000)]
+_Said = Annotated[str, msgspec.Meta(min_length=1, max_length=10_000, pattern=r"\S")]
+_Name = Annotated[str, msgspec.Meta(max_length=300)]
+_Given = Annotated[str, msgspec.Meta(min_length=1, max_length=300, pattern=r"\S")]
 
-    opinion: Literal["confirmed", "wrong", "note"]
-    component: Annotated[str, msgspec.Meta(max_length=300)] = ""
-    note: Annotated[str, msgspec.Meta(max_length=10_000)] = ""
-    who: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+class Confirmed(msgspec.Struct, forbid_unknown_fields=True, tag="confirmed", tag_field="opinion"):
+    """The component that was the cause."""
+
+    component: _Given
+    note: _Text = ""
+    who: _Name = ""
+
+
+class Wrong(msgspec.Struct, forbid_unknown_fields=True, tag="wrong", tag_field="opinion"):
+    """The report was wrong; ``component`` says what the cause was, where that is known."""
+
+    component: _Name = ""
+    note: _Text = ""
+    who: _Name = ""
+
+
+class Note(msgspec.Struct, forbid_unknown_fields=True, tag="note", tag_field="opinion"):
+    """What others should know."""
+
+    note: _Said
+    component: _Name = ""
+    who: _Name = ""
+
+
+FeedbackBody = Confirmed | Wrong | Note
+OPINIONS = ("Confirmed", "Wrong", "Note")
 
 
 class EvaluateBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -115,7 +115,7 @@ def decode_cursor(cursor: str, kind: Any) -> Any:
         return msgspec.json.decode(base64.b64decode(padded.encode("ascii"), b"-_", validate=True), type=kind)
     except (binascii.Error, ValueError, msgspec.MsgspecError) as bad:
         raise ProblemError(
-            422, "Invalid input", "no cursor of ours", where="cursor", remedy="Use `next` of the page before"
+            404, "Not found", "there is no such page", where="cursor", remedy="Use `next` of the page before"
         ) from bad
 
 

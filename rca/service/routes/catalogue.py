@@ -24,7 +24,7 @@ router = APIRouter(prefix=API, tags=["catalogue"])
     "/components",
     summary="List components",
     dependencies=[needs("read")],
-    responses={200: {"model": ComponentPage}, **problems(422)},
+    responses={200: {"model": ComponentPage}, **problems(404, 422)},
 )
 async def list_components(
     request: Request,

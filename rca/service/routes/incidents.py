@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
-from rca.errors import InputError
 from rca.service.bodies import decode_body
 from rca.service.examples import PARQUET_QUERY, REFERENCE, WINDOW, WINDOW_SCHEMA
 from rca.service.posting import Posted, post_window, replay
@@ -38,7 +37,7 @@ from rca.service.views import (
     incident_view,
     job_view,
 )
-from rca.stores.records import FINISHED, Feedback, Filed
+from rca.stores.records import FINISHED, Feedback, Filed, Opinion
 
 router = APIRouter(prefix=API, tags=["incidents"])
 IncidentId = Annotated[str, Path(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="The incident.")]
@@ -56,7 +55,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
     responses={
         200: {"model": ReportDocument, "description": "The report; `Location` is the incident."},
         202: {"model": JobView, "description": "It takes longer; `Location` is the job."},
-        **problems(*BODY, 409),
+        **problems(*BODY, 404, 409),
     },
     openapi_extra={
         "requestBody": {
@@ -122,7 +121,7 @@ async def post_incident(
     "/incidents",
     summary="List incidents",
     dependencies=[needs("read")],
-    responses={200: {"model": IncidentPage}, **problems(422)},
+    responses={200: {"model": IncidentPage}, **problems(404, 422)},
 )
 async def list_incidents(
     request: Request,
@@ -135,7 +134,7 @@ async def list_incidents(
     """Incidents, newest first."""
     before = decode_cursor(cursor, tuple[int, str]) if cursor else None
     if before is not None and not -(1 << 63) <= before[0] < 1 << 63:
-        raise ProblemError(422, "Invalid input", "no cursor of ours", where="cursor")
+        raise ProblemError(404, "Not found", "there is no such page", where="cursor")
     found = await read(
         service_of(request).store.incidents, before=before, limit=limit + 1, state=state, verdict=verdict, cause=cause
     )
@@ -239,7 +238,9 @@ async def post_analysis(
             "required": True,
             "content": {
                 JSON: {
-                    "schema": {"$ref": "#/components/schemas/FeedbackBody"},
+                    "schema": {
+                        "oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Confirmed", "Wrong", "Note")]
+                    },
                     "example": {"opinion": "confirmed", "component": "cart-db", "who": "ada"},
                 }
             },
@@ -251,10 +252,7 @@ async def post_feedback(request: Request, incident: IncidentId) -> Response:
     service = service_of(request)
     async with service.bodies.body(request, _SMALL_BODY) as body:
         said = decode_body(body, request.headers, FeedbackBody, most=_SMALL_BODY)
-    if said.opinion == "confirmed" and not said.component.strip():
-        raise InputError("no component", where="body.component", remedy="Name the component that was the cause")
-    if said.opinion == "note" and not said.note.strip():
-        raise InputError("no text", where="body.note", remedy="Write the note")
+    opinion: Opinion = said.__struct_config__.tag
     await read(service.store.incident, incident)
     principal = principal_of(request)
     feedback = Feedback(
@@ -262,13 +260,13 @@ async def post_feedback(request: Request, incident: IncidentId) -> Response:
         incident=incident,
         time=time.time_ns(),
         who=f"{said.who} (token {principal.name})" if said.who else f"token {principal.name}",
-        opinion=said.opinion,
+        opinion=opinion,
         component=said.component.strip(),
         note=said.note,
     )
     kept = asyncio.wrap_future(service.store.add_feedback(feedback))
-    await asyncio.gather(kept, service.record(principal.id, "incident.feedback", incident, said.opinion))
-    service.metrics.feedback.labels(said.opinion).inc()
+    await asyncio.gather(kept, service.record(principal.id, "incident.feedback", incident, opinion))
+    service.metrics.feedback.labels(opinion).inc()
     return answer(feedback_view(feedback), 201)
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from rca.errors import OverloadedError, RCAError, SourceError, StoreError
+from rca.service.ingest_schemas import SCHEMAS
 from rca.service.logs import trace_id
 from rca.service.operations import Pushed
 from rca.service.problems import RETRY_AFTER, problem_of
@@ -28,8 +29,10 @@ _MEDIA: dict[str, tuple[str, ...]] = {
     "otlp_logs": ("application/x-protobuf", "application/json"),
     "remote_write": ("application/x-protobuf",),
     "loki": ("application/json", "application/x-protobuf"),
-    "cloudevents": ("application/cloudevents+json", "application/cloudevents-batch+json", "application/json"),
+    "cloudevents": ("application/cloudevents+json", "application/cloudevents-batch+json"),
 }
+_OBJECT: dict[str, Any] = {"type": "object"}
+_BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
 _KEPT = ("content-type", "content-encoding", "user-agent")
 
 
@@ -46,9 +49,11 @@ def _add(source: PushSource) -> None:
             else {media: {"schema": Taken.model_json_schema()}}
         )
     bodies = _MEDIA.get(source.name, ("application/json",))
-    content = {
-        kind: {"schema": {} if kind.endswith("json") else {"type": "string", "format": "binary"}} for kind in bodies
-    }
+    content = {kind: {"schema": _schema(source.name, kind)} for kind in bodies}
+    refused = problems(*BODY)
+    if source.name.startswith(_OTLP):  # errors in the sender's terms: google.rpc.Status
+        for status in (400, 413):
+            refused[status]["content"] |= {kind: {"schema": {}} for kind in bodies}
     router.add_api_route(
         source.path,
         take,
@@ -59,9 +64,16 @@ def _add(source: PushSource) -> None:
         status_code=source.accepted,
         response_class=Response,
         dependencies=[needs("ingest")],
-        responses={source.accepted: taken, **problems(*BODY)},
-        openapi_extra={"requestBody": {"required": True, "content": content}},
+        responses={source.accepted: taken, **refused},
+        # No bytes at all are a valid message of protobuf.
+        openapi_extra={"requestBody": {"required": not source.name.startswith(_OTLP), "content": content}},
     )
+
+
+def _schema(name: str, media: str) -> dict[str, Any]:
+    if not media.endswith("json"):
+        return _BINARY
+    return SCHEMAS.get(f"{name}_batch" if "batch" in media else name, _OBJECT)
 
 
 async def _take(request: Request, source: PushSource) -> Response:

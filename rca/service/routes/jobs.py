@@ -106,7 +106,7 @@ async def evaluate(request: Request) -> Response:
     """How often the confirmed cause came first: in the reports as they were, or in a replay of the snapshots."""
     service = service_of(request)
     async with service.bodies.body(request, _SMALL_BODY) as body:
-        asked = decode_body(body or b"{}", request.headers, EvaluateBody, most=_SMALL_BODY)
+        asked = decode_body(body, request.headers, EvaluateBody, most=_SMALL_BODY)
     if asked.replay:
         job = await _replay(service, asked.incidents)
         return answer(job_view(job), 202, {"Location": f"{API}/jobs/{job.id}"})
