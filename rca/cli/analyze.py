@@ -69,7 +69,7 @@ def analyze(
     if form == "json":
         from rca.report.document import to_json
 
-        write_text(to_json(report))
+        write_text(to_json(report, case=given))
     else:
         from rca.report.text import print_report
 

@@ -11,16 +11,18 @@ from typing import Any
 
 import msgspec
 
-from rca.types import Change, Event, Incident, Report, RootCause, Suspect, Window, to_text
+from rca.report.advice import contact_of, first_steps
+from rca.report.wording import headline
+from rca.types import Case, Change, Event, Incident, Report, RootCause, Suspect, Window, to_text
 
 SCHEMA = "rca.report/1"
 _DIGITS = 6  # enough to tell scores apart, too few for the last bits of different processors to show
 
 
-def to_document(report: Report, *, timings: bool = False) -> dict[str, Any]:
+def to_document(report: Report, *, case: Case | None = None, timings: bool = False) -> dict[str, Any]:
     """The report as dictionaries, lists, texts and numbers.
 
-    ``events`` holds each event that the document mentions once, by id; ``edges`` the links among
+    ``case`` adds owners and runbooks where its topology or its alerts name them. ``events`` holds each event that the document mentions once, by id; ``edges`` the links among
     them. ``timings`` adds the seconds of each stage, which differ from run to run.
     """
     events = mentioned_events(report)
@@ -28,6 +30,9 @@ def to_document(report: Report, *, timings: bool = False) -> dict[str, Any]:
         "schema": SCHEMA,
         "incident": _incident(report.incident),
         "verdict": report.verdict,
+        "headline": headline(report),
+        "first_steps": list(first_steps(report, case)),
+        "contacts": _contacts(report, case),
         "onset": _time(report.onset),
         "root_causes": [_cause(rank, cause) for rank, cause in enumerate(report.root_causes, 1)],
         "ranking": [
@@ -51,9 +56,9 @@ def to_document(report: Report, *, timings: bool = False) -> dict[str, Any]:
     return document
 
 
-def to_json(report: Report, *, timings: bool = False) -> str:
+def to_json(report: Report, *, case: Case | None = None, timings: bool = False) -> str:
     """The document as JSON with two spaces of indent and a newline at the end."""
-    raw = msgspec.json.encode(to_document(report, timings=timings))
+    raw = msgspec.json.encode(to_document(report, case=case, timings=timings))
     return msgspec.json.format(raw, indent=2).decode() + "\n"
 
 
@@ -70,6 +75,16 @@ def mentioned_events(report: Report) -> tuple[Event, ...]:
     for event in (*report.critical, *report.operational):
         found.setdefault(event.id, event)
     return tuple(sorted(found.values(), key=lambda event: (event.start, event.id)))
+
+
+def _contacts(report: Report, case: Case | None) -> list[dict[str, str]]:
+    """Owner and runbook of each candidate that has one."""
+    known = [contact_of(cause.component, case) for cause in report.root_causes]
+    return [
+        {"component": each.component, "owner": each.owner, "runbook": each.runbook}
+        for each in known
+        if each.owner or each.runbook
+    ]
 
 
 def _incident(incident: Incident) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def analyse(parameters: dict[str, Any], blobs: list[bytes], progress: Progress) 
     progress("writing the report")
     first = report.root_causes[0] if report.root_causes else None
     parts = [
-        to_json(report),
+        to_json(report, case=case),
         render_page(report, case),
         msgspec.json.encode(report.graph.to_json()).decode(),
         to_graphml(report.graph, None),
