@@ -3,12 +3,13 @@
 Peaks over a threshold (Pickands, Annals of Statistics 1975; for streams: Siffer et al., KDD 2017):
 excesses over a high quantile follow a generalised Pareto distribution, which says how far the one
 event of a month reaches, even where the history is shorter than that. Shape and scale come from the
-quartiles of the excesses (Castillo & Hadi, JASA 1997), so that a history of which a quarter of the
-events were incidents gives about the same limit; the shape is shrunk where there are few events.
+quartiles of the excesses (Castillo & Hadi, JASA 1997), so that a few incidents that nobody has cut
+out of the history hardly move the limit; the shape is shrunk where there are few events.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,9 @@ BUDGET, THRESHOLD = 30 * 1440 * MINUTE, 0.98
 # Samples between two events: a shorter pause belongs to the same one.
 PAUSE = 12
 # Events that weigh as much as what is believed without any: an exponential tail.
-PRIOR_EVENTS = 20.0
-# Tails with infinite variance are not believed; nor ones with an end.
-HEAVIEST = 0.5
+PRIOR_EVENTS = 50.0
+# Tails with infinite variance are not believed; nor ones with an end, though quartiles may say so.
+HEAVIEST, SHORTEST = 0.5, 0.5
 # A limit beyond so many thresholds comes of a history that is not healthy.
 LARGEST = 10.0
 # With less than this nothing can be said of a tail; the largest error and a margin answer.
@@ -41,7 +42,7 @@ def event_limit(errors: npt.NDArray[Any], interval: int) -> Floats:
     Returns:
         float32, shape (...), positive; NaN where no error is known.
     """
-    flat = np.asarray(errors, np.float64).reshape(-1, errors.shape[-1] if errors.ndim else 0)
+    flat = np.asarray(errors, np.float64).reshape(math.prod(errors.shape[:-1]), errors.shape[-1])
     limits = [_limit(row[~np.isnan(row)], interval) for row in flat]
     return np.array(limits, np.float32).reshape(errors.shape[:-1])
 
@@ -49,17 +50,20 @@ def event_limit(errors: npt.NDArray[Any], interval: int) -> Floats:
 def _limit(errors: npt.NDArray[np.float64], interval: int) -> float:
     if not len(errors):
         return float("nan")
-    threshold = float(np.quantile(errors, THRESHOLD))
+    threshold = _quantile(np.sort(errors), THRESHOLD)
     least = max(threshold, float(np.finfo(np.float32).tiny))
     peaks = event_peaks(errors, threshold)
     if len(peaks) < FEWEST_EVENTS:
         return max(MARGIN * min(float(errors.max()), LARGEST * least), least)
-    shape, scale = fit_tail(peaks - threshold)
-    times = len(peaks) / len(errors) * BUDGET / max(interval, 1)  # events over the threshold in a month
-    if times <= 1:
-        return least
-    reach = scale * (np.expm1(shape * np.log(times)) / shape if shape > 0 else np.log(times))
-    return float(min(max(threshold + reach, least), LARGEST * least))
+    # The highest of several samples is no excess of one: only the upper half of the peaks is such a tail.
+    begin = float(np.median(peaks))
+    excesses = peaks[peaks >= begin] - begin
+    shape, scale = fit_tail(excesses)
+    times = len(excesses) / len(errors) * BUDGET / max(interval, 1)  # events beyond the median peak in a month
+    reach = 0.0
+    if times > 1:
+        reach = scale * (np.expm1(shape * np.log(times)) / shape if shape > 0 else np.log(times))
+    return float(min(max(begin + reach, least), LARGEST * least))
 
 
 def event_peaks(errors: npt.NDArray[np.float64], threshold: float) -> npt.NDArray[np.float64]:
@@ -76,10 +80,19 @@ def fit_tail(excesses: npt.NDArray[np.float64]) -> tuple[float, float]:
 
     For shape k the two are scale (2^k - 1) / k and scale (4^k - 1) / k; their ratio is 2^k + 1.
     """
-    middle, upper = (float(q) for q in np.quantile(excesses, (0.5, 0.75)))
+    ordered = np.sort(excesses)
+    middle, upper = _quantile(ordered, 0.5), _quantile(ordered, 0.75)
     middle = max(middle, np.finfo(np.float64).tiny)
-    own = float(np.log2(max(upper / middle - 1.0, 1.0)))
+    own = float(np.log2(max(upper / middle - 1.0, SHORTEST)))
     weight = len(excesses) / (len(excesses) + PRIOR_EVENTS)
     shape = float(np.clip(weight * own, 0.0, HEAVIEST))
     scale = middle * shape / np.expm1(shape * np.log(2.0)) if shape > 0 else middle / np.log(2.0)
     return shape, float(scale)
+
+
+def _quantile(ordered: npt.NDArray[np.float64], share: float) -> float:
+    """The same as ``np.quantile`` of sorted values, in a tenth of the time for a few hundred of them."""
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return float(ordered[low] + (place - low) * (ordered[high] - ordered[low]))

@@ -64,12 +64,12 @@ def _trailing_sum(values: npt.NDArray[Any], size: int) -> npt.NDArray[np.float64
 
 def healthy_limit(deviations: Floats, least: float = 1.0) -> Floats:
     """What healthy windows hardly pass, at least ``least``: shape (C, N, ...) to (C, ...), NaN without any."""
-    size = np.sort(np.abs(deviations), axis=1)
-    count = (~np.isnan(size)).sum(axis=1, keepdims=True)
+    if not deviations.shape[1]:
+        return np.full((*deviations.shape[:1], *deviations.shape[2:]), np.nan, np.float32)
+    size = np.sort(np.ascontiguousarray(np.moveaxis(np.abs(deviations), 1, -1)))
+    count = (~np.isnan(size)).sum(axis=-1, keepdims=True)
     place = np.floor(QUANTILE * np.maximum(count - 1, 0)).astype(np.int64)
-    if not size.shape[1]:
-        return np.full((*size.shape[:1], *size.shape[2:]), np.nan, np.float32)
-    reached = np.take_along_axis(size, place, axis=1)[:, 0]
+    reached = np.take_along_axis(size, place, axis=-1)[..., 0]
     return np.maximum(np.float32(least), np.float32(MARGIN) * reached)
 
 

@@ -78,7 +78,7 @@ class MLPDetector(NetworkDetector):
     """Anomaly scores from the reconstruction error of each component's windows; see ``Detector``."""
 
     kind: ClassVar[str] = "mlp"
-    chunk: ClassVar[int] = 8
+    chunk: ClassVar[int] = 16
 
     @classmethod
     def shapes(cls, width: int) -> Mapping[str, tuple[int, ...]]:

@@ -23,8 +23,8 @@ from rca.detectors.programs import one_thread, pick_device
 from rca.detectors.training_windows import Piece, TrainingWindows
 
 # Passes at most, passes without gain before a component is done.
-EPOCHS, PATIENCE = 8, 2
-RATE = 2e-3
+EPOCHS, PATIENCE = 4, 2
+RATE = 4e-3
 # Where windows left out hold more of the power, principal components are found anew without them.
 BENDING = 0.2
 # Explained share that the code is widened to.
@@ -61,7 +61,7 @@ def _warm_start(batch: Batch, layout: Layout, learn: TrainingWindows, *, spare: 
     """Networks that do what principal components do; the worst windows are left out, and those count that bent them."""
     code = layout.shapes["b2"][0]
     flat = _embed(layout, *leading_directions(learn.windows, learn.weight, code))
-    power = learn.windows.square().sum(dim=2)
+    power = torch.linalg.vector_norm(learn.windows, dim=2).square_()
     before = (power * learn.weight).sum(dim=1)
     learn.trim(window_errors(flat, layout, learn, _expect))
     bent = (power * learn.weight).sum(dim=1) < (1 - BENDING) * before
@@ -147,11 +147,12 @@ def _gradients(part: Parts, piece: Piece, into: Parts) -> None:
 
 def _code_range(flat: torch.Tensor, layout: Layout, learn: TrainingWindows) -> tuple[npt.NDArray[Any], ...]:
     """What codes health reaches, below and above: shape (C, code) each."""
-    code = _encode(layout.views(flat), learn.windows)[1]
-    left_out = (learn.weight <= 0)[:, :, None]
-    count = 1 + int(CODE_QUANTILE * code.shape[1])
+    code = _encode(layout.views(flat), learn.windows)[1].transpose(1, 2).contiguous()
+    left_out = (learn.weight <= 0)[:, None]
+    count = 1 + int(CODE_QUANTILE * code.shape[2])
     ends = []
     for sign in (-1.0, 1.0):
-        reached = (sign * code).masked_fill(left_out, -torch.inf).topk(count, dim=1).values[:, -1]
+        signed = (sign * code).masked_fill_(left_out, -torch.inf)
+        reached = signed.amax(dim=2) if count == 1 else signed.topk(count, dim=2).values[:, :, -1]
         ends.append(torch.where(torch.isfinite(reached), sign * reached, torch.zeros_like(reached)).cpu().numpy())
     return ends[0], ends[1]

@@ -176,8 +176,8 @@ class NetworkDetector(ABC):
         residuals = cls.measure(weights, batch.samples, batch.held)
         unit = healthy_unit(residuals.power)
         judged = judged_windows(batch.samples, ~np.isnan(scaling.scale), WINDOW)[:, batch.held]
-        newest = np.full(batch.samples.shape, np.nan, np.float32)
-        newest[:, batch.held] = residuals.newest
+        drift = persistent_deviations(residuals.newest, unit, WINDOW)
+        drift[:, ~_in_a_row(batch.held, WINDOW)] = np.nan
         return FittedGroup(
             group=group,
             scaling=scaling,
@@ -185,7 +185,7 @@ class NetworkDetector(ABC):
             unit=unit,
             limit=healthy_limit(metric_deviations(residuals, unit)),
             component_limit=np.maximum(event_limit(component_deviations(residuals, unit, judged), interval), 1),
-            drift_limit=healthy_limit(persistent_deviations(newest, unit, WINDOW), LEAST_DRIFT),
+            drift_limit=healthy_limit(drift, LEAST_DRIFT),
         )
 
     @classmethod
@@ -319,6 +319,13 @@ class NetworkDetector(ABC):
 def _scale(scaling: Scaling, samples: Floats, times: Times) -> Floats:
     """Scaled samples with time before metrics: shape (C, M, T) to (C, T, M)."""
     return np.ascontiguousarray(scaling.apply(samples, times).transpose(0, 2, 1))
+
+
+def _in_a_row(ends: Rows, size: int) -> Bools:
+    """Which times, in rising order, are the last of ``size`` without one left out: shape (N,)."""
+    out = np.zeros(len(ends), bool)
+    out[size - 1 :] = ends[size - 1 :] - ends[: len(ends) - size + 1] == size - 1
+    return out
 
 
 def _renumber(group: ComponentGroup) -> ComponentGroup:
