@@ -44,6 +44,7 @@ LARGEST = {
     STATISTICS: MOST_WEIGHTS,
 }
 LARGEST_MANIFEST = 1 << 16
+LONGEST_READ = 1 << 20
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
@@ -157,7 +158,7 @@ def _write(detector: Detector, name: str, training: Training, folder: Path, crea
             raise ModelError(f"takes {len(content):,} bytes, too many", where=file, remedy="Train fewer components")
     _restore(files[places.WEIGHTS], decode_description(files[places.DESCRIPTION], where=name), name)
     manifest = _Manifest(format=1, files={file: _entry(content) for file, content in sorted(files.items())})
-    files[places.MANIFEST] = msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+    files[places.MANIFEST] = _readable(msgspec.json.encode(manifest))
     path = places.version_folder(folder, version)
     draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder))
     try:
@@ -169,6 +170,11 @@ def _write(detector: Detector, name: str, training: Training, folder: Path, crea
         shutil.rmtree(draft, ignore_errors=True)
     sync_folder(folder)
     return StoredModel(name=name, version=version, path=path)
+
+
+def _readable(content: bytes) -> bytes:
+    """JSON for people, as long as people would read it."""
+    return (msgspec.json.format(content, indent=1) if len(content) < LONGEST_READ else content) + b"\n"
 
 
 def _describe(state: State, name: str, version: str, training: Training, created: int) -> Description:
