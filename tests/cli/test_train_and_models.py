@@ -41,7 +41,7 @@ def test_training_says_what_it_stored_and_listing_marks_what_is_in_use(run, trai
     train("--no-promote")
     listed = run("models", "list", "--models", models)
     assert listed.exit_code == 0
-    rows = [line for line in listed.output.splitlines() if "shop" in line]
+    rows = [line for line in listed.output.splitlines() if " shop " in line]
     assert [row.startswith("*") for row in rows] == [True, False]
     told = json.loads(run("models", "list", "--models", models, "--format", "json").output)
     own = [entry for entry in told if not entry["bundled"]]
