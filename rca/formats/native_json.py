@@ -44,7 +44,9 @@ class _Series(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     peer: str = ""
 
 
-class _Grid(msgspec.Struct, forbid_unknown_fields=True):
+class Grid(msgspec.Struct, forbid_unknown_fields=True):
+    """Metrics as one list of values per series, over one of the five forms of times."""
+
     series: list[_Series]
     times: list[str | int | float] | None = None
     times_s: list[int | float] | None = None
@@ -100,7 +102,15 @@ def metrics_from_json(content: bytes, *, where: str, max_bytes: int = MAX_BYTES)
     keys = decode_json(content, dict[str, msgspec.Raw], where=where, max_bytes=max_bytes)
     if "series" not in keys:
         return frame_from_rows(_column_rows("metrics", content, where, max_bytes))
-    grid = decode_json(content, _Grid, where=where, max_bytes=max_bytes)
+    return frame_of(decode_json(content, Grid, where=where, max_bytes=max_bytes), where=where)
+
+
+def frame_of(grid: Grid, *, where: str) -> MetricFrame:
+    """The frame that a decoded grid describes.
+
+    Raises:
+        TelemetryError: times are missing or malformed, or a series has another number of values.
+    """
     times = _grid_times(grid, where)
     names = {name: [getattr(series, name) for series in grid.series] for name in ("component", "metric", "peer")}
     values = to_float32_grid([series.values for series in grid.series], len(times), where=f"{where}.series")
@@ -212,7 +222,7 @@ def _column_rows(table: Table, content: bytes, where: str, max_bytes: int) -> Ro
     return Rows.of(table, raw, where=where)
 
 
-def _grid_times(grid: _Grid, where: str) -> Times:
+def _grid_times(grid: Grid, where: str) -> Times:
     import pyarrow as pa
 
     fields = {"times": "", **{f"times_{unit}": unit for unit in UNITS}}

@@ -8,7 +8,6 @@ from typing import Any
 _ALERT = {
     "type": "object",
     "properties": {"labels": {"type": "object", "minProperties": 1}},
-    "required": ["labels"],
 }
 _WEBHOOK = {
     "type": "object",
@@ -17,11 +16,9 @@ _WEBHOOK = {
 }
 _CHANGE = {
     "type": "object",
-    "description": "Also time, id, attributes and files: the columns of changes in docs/telemetry.md.",
+    "description": "Also component, name, time, id, attributes: the columns of changes in docs/telemetry.md.",
     "properties": {
-        "component": {"type": "string"},
         "kind": {"enum": ["deployment", "config", "flag", "scaling", "schema", "secret", "rollback"]},
-        "name": {"type": "string"},
     },
     "required": ["kind"],
 }
@@ -45,11 +42,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "kubernetes": {
         "type": "object",
         "properties": {
-            "involvedObject": {
-                "type": "object",
-                "properties": {name: {"type": "string", "minLength": 1} for name in ("kind", "name")},
-                "required": ["kind", "name"],
-            },
+            "involvedObject": {"type": "object"},
             "reason": {"type": "string", "minLength": 1},
         },
         "required": ["involvedObject", "reason"],

@@ -14,10 +14,11 @@ from rca.cases.description import (
     incident_window_from_json,
 )
 from rca.errors import CaseError, InputError, TelemetryError
-from rca.formats.native_json import decode_json
+from rca.formats.native_json import PARSERS, Grid, decode_json, frame_of
 from rca.sources.bodies import Limits, inflate
 from rca.sources.errors import TooLargeError, UnsupportedError
 from rca.stores.snapshots import table_to_telemetry, unpack_case
+from rca.telemetry import Telemetry
 from rca.types import Case, Window
 
 if TYPE_CHECKING:
@@ -53,6 +54,20 @@ class Reference(msgspec.Struct, forbid_unknown_fields=True):
     symptoms: msgspec.Raw = _NULL
     components: list[str] = []
     labels: dict[str, str] = {}
+
+
+class _Telemetry(msgspec.Struct, forbid_unknown_fields=True):
+    metrics: Grid
+    logs: msgspec.Raw = _NULL
+    spans: msgspec.Raw = _NULL
+    changes: msgspec.Raw = _NULL
+    alerts: msgspec.Raw = _NULL
+
+
+class _Whole(Description, forbid_unknown_fields=True, kw_only=True):
+    """A window in its usual form, decoded in one pass."""
+
+    telemetry: _Telemetry  # type: ignore[assignment] # narrower than a piece of JSON
 
 
 class _Peek(msgspec.Struct):
@@ -128,7 +143,24 @@ def _read_json(content: bytes, max_json: int) -> Case | Reference:
         if not bytes(peek.telemetry):
             reference: Reference = decode_json(content, Reference, where="body", max_bytes=max_json, error=CaseError)
             return reference
-    return incident_window_from_json(content, where="body", max_bytes=max_json)
+    try:
+        whole = msgspec.json.decode(content, type=_Whole)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        # Another form, or a mistake, which the thorough reader names.
+        return incident_window_from_json(content, where="body", max_bytes=max_json)
+    return _case_of(whole)
+
+
+def _case_of(whole: _Whole) -> Case:
+    if whole.topology_file:
+        raise CaseError("names a file", where="body, topology", remedy="Spell the topology out in the document")
+    told = whole.telemetry
+    parts: dict[str, Any] = {"metrics": frame_of(told.metrics, where="body.telemetry.metrics")}
+    for name in ("logs", "spans", "changes", "alerts"):
+        raw = bytes(getattr(told, name))
+        if raw != b"null":
+            parts[name] = PARSERS[name](raw, where=f"body.telemetry.{name}")
+    return case_from_description(whole, Telemetry(**parts), whole.own_topology("body"), name="incident", where="body")
 
 
 def _read_arrow(content: bytes, max_bytes: int) -> pa.Table:

@@ -60,7 +60,7 @@ async def show_result(request: Request, job: JobId) -> Response:
     summary="Follow a job",
     dependencies=[needs("read")],
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **problems(404, 422)},
+    responses={200: {"content": {"text/event-stream": {}}}, **problems(404, 422)},
 )
 async def follow_job(request: Request, job: JobId) -> Response:
     """Server-sent events: ``progress`` whenever the job changes, at last ``done``, ``failed`` or ``cancelled``."""
