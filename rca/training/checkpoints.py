@@ -100,7 +100,8 @@ class Checkpoints:
             return own, ""
         if not resume:
             return own, "chunks of an interrupted training were removed: --resume goes on with them"
-        reasons = [words for key, words in WORDS.items() if former is None or former.get(key) != plan.get(key)]
+        told = former or {}
+        reasons = [words for key, words in WORDS.items() if told and told.get(key) != plan.get(key)]
         return own, f"the interrupted training was of {', '.join(reasons) or 'another plan'}: begun anew"
 
     def done(self) -> set[int]:
