@@ -18,6 +18,7 @@ Until = Annotated[str | None, typer.Option("--until", help="Before this time.")]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print the answer.")]
 By = Annotated[str, typer.Option("--by", help="Who says so; default: you.")]
 IncidentId = Annotated[str, typer.Argument(metavar="INCIDENT", help="Its id.")]
+_JSON_ONLY = ("kind", "title", "time")  # a terminal is too narrow for all columns of a deployment
 _TIMES = ("start", "time", "last", "period")
 
 
@@ -252,6 +253,7 @@ def _print(rows: Any, columns: tuple[str, ...], form: Format) -> None:
         plain = [{column: _plain(column, row[column]) for column in columns} for row in rows]
         write_text(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
         return
+    columns = tuple(column for column in columns if column not in _JSON_ONLY)
     numbers = [place for place, _ in enumerate(columns) if rows and isinstance(rows[0][columns[place]], (int, float))]
     cells = [[_text(_plain(column, row[column])) for column in columns] for row in rows]
     times = [place for place in numbers if columns[place] not in _TIMES]

@@ -22,14 +22,14 @@ def query(name: str) -> str:
     return bundled("graphs", f"queries/{name}.cypher").read_text(encoding="utf-8")
 
 
-def near_query(hops: int, callers: int) -> str:
+def near_query(hops: int, callers: int, name: str = "read/near_dependencies") -> str:
     """The neighbourhood with its two numbers filled in.
 
     Raises:
         InputError: a number is out of range.
     """
     check_reach(hops, callers)
-    return query("read/near_dependencies").replace("0..HOPS", f"0..{hops}").replace("0..CALLERS", f"0..{callers}")
+    return query(name).replace("0..HOPS", f"0..{hops}").replace("0..CALLERS", f"0..{callers}")
 
 
 def foreign_name(name: str) -> str:

@@ -109,6 +109,11 @@ class Neo4jStore:
         components = self._read(query("read/near_components"), names=known, at=at)[0]["rows"]
         return _claims(components, near[0]["rows"])
 
+    def near_names(self, names: Sequence[str], at: int, *, hops: int, callers: int) -> list[str]:
+        """Only the names of what lies near; see ``GraphStore.claims_near``."""
+        near = self._read(near_query(hops, callers, "read/near_names"), names=list(names), at=at)
+        return sorted(near[0]["names"]) if near else []
+
     def names(self, at: int) -> Rows:
         """See ``GraphStore``."""
         return Rows(rows=[{"name": name} for name in self._read(query("read/names"), at=at)[0]["names"]])

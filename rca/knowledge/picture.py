@@ -79,7 +79,7 @@ def picture_of_topology(known: KnownTopology, *, marked: tuple[str, ...] = ()) -
         edges.append(Edge(source=pair[0], target=pair[1], label="depends on", facts=facts))
     return Picture(
         form="topology",
-        title=f"Topology as of {to_text(known.at)}",
+        title=f"Topology as of {to_text(known.at // SECOND * SECOND)}",
         nodes=tuple(nodes),
         edges=tuple(edges),
     )

@@ -50,6 +50,7 @@ def _deployments(rows: Sequence[Row], given: Mapping[str, Any]) -> list[Row]:
     if not given["change"]:
         rows = [row for row in rows if row["state"] in ("confirmed", "believed")]
     order = ("confirmed", "believed", "suspected", "cleared")
+    rows = [{**row, "probability": round(row["probability"], 4)} for row in rows]
     return sorted(rows, key=lambda row: (order.index(row["state"]), -row["start"], row["change"], row["incident"]))
 
 

@@ -86,7 +86,7 @@
     pen.stroke();
   }
 
-  const shorten = (text) => { const all = [...text]; return all.length > 25 ? all.slice(0, 24).join("") + "…" : text; };
+  const shorten = (text) => { const all = [...text]; return all.length > 22 ? all.slice(0, 21).join("") + "…" : text; };
   const redraw = () => { if (!queued) { queued = true; requestAnimationFrame(draw); } };
 
   function fit() {
