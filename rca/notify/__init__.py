@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rca.notify.forms import FORMS, Form, Occasion, Outgoing, render
+from rca.notify.forms import FORMS, Form, render
+from rca.notify.message import Occasion, Outgoing
 from rca.notify.summary import Summary, summarize
 
 __all__ = ["FORMS", "Form", "Occasion", "Outgoing", "Summary", "render", "summarize"]

@@ -59,6 +59,12 @@ class Summary:
             return f"Root cause: {self.component} ({self.confidence:.0%})"
         return "Root cause: inconclusive" if self.verdict == "inconclusive" else "Nothing abnormal was found"
 
+    @property
+    def gist(self) -> tuple[str, ...]:
+        """What the message says, without its shades: the same gist is not worth a second message."""
+        others = () if self.verdict == "cause" else tuple(sorted(name for name, _ in self.others))
+        return (self.verdict, self.component, self.change, *others)
+
     def lines(self) -> list[str]:
         """The whole message as plain lines, the most important first."""
         first = _LABELS[self.verdict]

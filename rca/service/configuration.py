@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from rca.errors import InputError, SettingsError
+from rca.notify.endpoints import Source, Target, read_endpoints
+from rca.notify.networks import read_networks
 from rca.yaml_files import Mapped, read_yaml
 
 PREFIX = "RCA_"
@@ -158,6 +160,36 @@ class Configuration:
     maintenance_seconds: float = 300.0
     """How often small files are merged and old ones deleted."""
 
+    public_url: str = ""
+    """Where people reach the service: what links in messages begin with; empty: messages have no link."""
+
+    allowed_networks: tuple[str, ...] = ()
+    """Networks that targets and sources may be in though they are not public, such as 10.0.0.0/8."""
+
+    targets: tuple[Target, ...] = ()
+    """Who is told of incidents: a list in the file, described in docs/alerting.md."""
+
+    sources: tuple[Source, ...] = ()
+    """Who is asked for telemetry when an alert opens an incident: a list in the file, described there too."""
+
+    settle_seconds: float = 2.0
+    """How long an incident waits for further alerts before it is analysed."""
+
+    follow_up_seconds: float = 90.0
+    """After how long an incident is analysed again where its answer was inconclusive or alerts joined it."""
+
+    most_analyses: int = 3
+    """How often an incident that alerts opened is analysed at most by itself."""
+
+    join_minutes: float = 15.0
+    """How far apart alerts of one incident may begin; and how long after its end one of them opens it again."""
+
+    join_hops: int = 2
+    """How many calls away an alert may be from an incident that it joins."""
+
+    delivery_attempts: int = 12
+    """How often a message is sent before it is a dead letter: 12 are about half an hour."""
+
     log_level: str = "info"
     """debug, info, warning or error."""
 
@@ -176,6 +208,9 @@ class Configuration:
             raise SettingsError("tls_certificate and tls_key belong together", remedy="Give both, or none")
         if self.port > 65535:
             raise SettingsError(f"port is {self.port}", remedy="Give a number below 65536")
+        if self.public_url and not self.public_url.startswith(("https://", "http://")):
+            raise SettingsError("public_url is no URL", remedy="Write https://rca.example")
+        read_networks(self.allowed_networks, where="allowed_networks")
         if self.admin_token and len(self.admin_token) < _SHORTEST_TOKEN:
             raise SettingsError(
                 f"admin_token has fewer than {_SHORTEST_TOKEN} characters", remedy="Make one: openssl rand -hex 32"
@@ -197,7 +232,8 @@ class Configuration:
         return self.analysts or max(1, (os.cpu_count() or 1) - 1)
 
 
-_MAY_BE_ZERO = ("port", "analysts")
+_MAY_BE_ZERO = ("port", "analysts", "settle_seconds", "join_hops")
+_LISTS = ("targets", "sources")
 _SHORTEST_TOKEN = 32
 _CHOICES: dict[str, tuple[str, ...]] = {
     "files": ("", "folder", "database"),
@@ -216,13 +252,14 @@ def load_configuration(
     Raises:
         SettingsError: an unknown field, a value of another type or out of its range.
     """
-    values = {} if path is None else _from_file(Path(path))
-    values |= _from_environment(os.environ if environment is None else environment)
+    known = os.environ if environment is None else environment
+    values = {} if path is None else _from_file(Path(path), known)
+    values |= _from_environment(known)
     values |= {name: value for name, value in (given or {}).items() if value is not None}
     return Configuration(**values)
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def _from_file(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     try:
         node = read_yaml(path)
     except InputError as bad:
@@ -231,7 +268,7 @@ def _from_file(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(node, Mapped):
         raise SettingsError("is no mapping", where=path, remedy="Write `name: value` on each line")
-    values = {}
+    values: dict[str, Any] = {}
     for name, value in node.items():
         where = f"{path}, line {node.lines[name]}"
         target = name.removesuffix("_file") if name not in _TYPES and name.endswith("_file") else name
@@ -239,6 +276,14 @@ def _from_file(path: Path) -> dict[str, Any]:
             raise SettingsError(
                 f"unknown field {name[:80]!r}", where=where, remedy=f"Known fields: {', '.join(sorted(_TYPES))}"
             )
+        if name in _LISTS:
+            place = f"{path}, {name}"
+            values[name] = (
+                read_endpoints(Target, value, where=place, environment=environment)
+                if name == "targets"
+                else read_endpoints(Source, value, where=place, environment=environment)
+            )
+            continue
         values[target] = _read_secret(str(value), where) if target != name else value
         values[target] = _typed(target, values[target], where)
     return values
@@ -253,6 +298,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         text = environment[variable]
         if name.removesuffix("_file") in SECRETS and name not in _TYPES:
             name, text = name.removesuffix("_file"), _read_secret(text, variable)
+        if name in _LISTS:
+            raise SettingsError("cannot be given by the environment", where=variable, remedy="Write it into the file")
         if name in _TYPES:
             values[name] = _typed(name, text, variable)
     return values

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rca.errors import SettingsError
-from rca.notify.guard import ForbiddenError, TooMuchError, guarded_client, is_allowed, read_networks
+from rca.notify.guard import ForbiddenError, TooMuchError, guarded_client
+from rca.notify.networks import is_allowed, read_networks
 
 LOOPBACK = read_networks(["127.0.0.0/8"], where="test")
 
