@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 import time
@@ -306,7 +307,8 @@ def _read(path: Path, most: int) -> bytes:
         raise ModelError("is a link, and is not followed", where=path, remedy="Copy the file itself into the folder")
     try:
         with path.open("rb") as file:
-            content = file.read(most + 1)
+            # Python sets aside as much as it is asked for, which a process of little memory does not have.
+            content = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
     except OSError as bad:
         problem = "is missing" if isinstance(bad, FileNotFoundError) else f"cannot be read: {bad.strerror or bad}"
         raise ModelError(problem, where=path, remedy=REMEDY) from bad
