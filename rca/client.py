@@ -119,15 +119,15 @@ class Client:
         """The job once it is done.
 
         Raises:
-            ServiceError: it failed, was cancelled, or takes longer.
+            ServiceError: it failed, was cancelled (``status`` 410), or takes longer.
         """
         until = time.monotonic() + seconds
         while True:
             found = self.job(job)
             if found["state"] == "done":
                 return found
-            if found["state"] in ("failed", "cancelled"):
-                error = found["error"] or {"detail": "it was cancelled"}
+            if found["state"] == "failed":
+                error = found["error"]
                 raise ServiceError(
                     error["detail"], where=error.get("where") or job, remedy=error.get("remedy"), status=409
                 )

@@ -15,6 +15,7 @@ from rca.errors import InputError
 from rca.pipeline import analyze
 from rca.report.document import to_json
 from rca.report.page import render_page
+from rca.service.entries import alert_entry, change_entry
 from rca.service.frames import Answer
 from rca.service.reading import Reference, describe_reference, read_window
 from rca.settings import Settings
@@ -22,6 +23,7 @@ from rca.sources.bodies import Limits
 from rca.sources.naming import Naming
 from rca.sources.received import AlertNotice, Received
 from rca.sources.registry import PUSH_SOURCES
+from rca.stores.records import Entry
 from rca.stores.snapshots import pack_case, unpack_case
 from rca.stores.tables import components_of, pack, unpack_all
 from rca.telemetry import Telemetry
@@ -39,8 +41,8 @@ HOPS = 3  # a cause further away than three calls is rare (fewer than 1 in 50 in
 class Pushed(msgspec.Struct):
     """What one push held beside its files: everything that is small."""
 
-    changes: list[Change]
-    alerts: list[AlertNotice]
+    changes: list[Entry]
+    alerts: list[Entry]
     topology: bytes
     components: list[str]
     rejected: int
@@ -139,7 +141,7 @@ def push(parameters: dict[str, Any], blobs: list[bytes], progress: Progress) -> 
     packed = pack(received)
     values = {
         "files": [[one.signal, one.rows, one.start, one.end] for one in packed],
-        "pushed": msgspec.msgpack.encode(pushed_of(received)),
+        "pushed": msgspec.msgpack.encode(pushed_of(received, parameters["source"])),
     }
     return Answer("result", values, [one.content for one in packed])
 
@@ -160,11 +162,11 @@ def read_push(
     return received
 
 
-def pushed_of(received: Received) -> Pushed:
+def pushed_of(received: Received, source: str) -> Pushed:
     """What is small of something received."""
     return Pushed(
-        changes=list(received.changes),
-        alerts=list(received.alerts),
+        changes=[change_entry(change, source) for change in received.changes],
+        alerts=[alert_entry(notice, source) for notice in received.alerts],
         topology=topology_to_json(received.topology) if received.topology.components else b"",
         components=sorted(components_of(received)),
         rejected=received.rejected,

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rca.service.operations import Pushed, pushed_of, read_push
-from rca.sources.received import Received
-from rca.stores.records import Entry
+from rca.sources.received import AlertNotice, Received
 from rca.stores.tables import Packed
 from rca.topology_files import topology_from_json
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from rca.service.state import Service
-    from rca.sources.received import AlertNotice
-    from rca.types import Change
 
 # Below it, decoding costs less than handing the body to another process and its result back.
 SMALL = 64 << 10
@@ -52,16 +49,17 @@ async def take_push(service: Service, push: Push) -> tuple[Pushed, bool]:
     )
     writes: list[Future[int]] = []
     if pushed.changes:
-        writes.append(service.store.append("changes", [change_entry(c, push.source) for c in pushed.changes]))
+        writes.append(service.store.append("changes", pushed.changes))
     if pushed.alerts:
-        writes.append(service.store.append("events", [alert_entry(a, push.source) for a in pushed.alerts]))
+        writes.append(service.store.append("events", pushed.alerts))
     telemetry = service.windows.append(kept, digest) if kept else None
     _note(service, pushed)
     new = sum([await asyncio.wrap_future(write) for write in writes])
     fresh = telemetry is not None and await asyncio.wrap_future(telemetry)
-    if pushed.alerts and new:
+    if pushed.alerts and new and service.listeners:
+        notices = [msgspec.json.decode(entry.body.encode(), type=AlertNotice) for entry in pushed.alerts]
         for listener in service.listeners:
-            await listener(pushed.alerts)
+            await listener(notices)
     records = service.metrics.records
     duplicate = bool(pushed.accepted) and not fresh and not new
     records.labels(push.source, "duplicate" if duplicate else "accepted").inc(pushed.accepted)
@@ -73,31 +71,6 @@ def secrets_of(service: Service, source: str) -> list[str]:
     """The secrets that a source's senders sign with."""
     name = _SIGNED.get(source)
     return list(getattr(service.configuration, name)) if name else []
-
-
-def change_entry(change: Change, source: str) -> Entry:
-    """A change as the store keeps it."""
-    return Entry(
-        id=change.id,
-        time=change.time,
-        component=change.component,
-        kind=change.kind,
-        source=source,
-        body=_json(change),
-    )
-
-
-def alert_entry(notice: AlertNotice, source: str) -> Entry:
-    """An alert as the store keeps it, at the time when it fired."""
-    alert = notice.alert
-    return Entry(
-        id=notice.id,
-        time=time.time_ns() if alert.time is None else alert.time,
-        component=alert.component,
-        kind=alert.kind,
-        source=source,
-        body=_json(notice),
-    )
 
 
 async def _decode(
@@ -114,7 +87,7 @@ async def _decode(
             max_bytes=most,
         )
         rows = len(received.samples) + len(received.logs) + len(received.spans)
-        return pushed_of(received), replace(received, changes=(), alerts=()) if rows else None
+        return pushed_of(received, push.source), replace(received, changes=(), alerts=()) if rows else None
     naming = {name: getattr(service.naming, name) for name in ("labels", "namespaces", "replicas")}
     parameters = {
         "source": push.source,
@@ -159,13 +132,3 @@ def _digest(push: Push) -> str:
     mixed = hashlib.sha256(push.source.encode() + b"\n")
     mixed.update(push.body)
     return mixed.hexdigest()
-
-
-def _json(value: Change | AlertNotice) -> str:
-    try:
-        return msgspec.json.encode(value).decode()
-    except UnicodeEncodeError:  # half surrogate pairs, which UTF-8 cannot hold
-        import json
-
-        plain = msgspec.to_builtins(value)
-        return json.dumps(plain).encode("utf-8", "replace").decode()

@@ -94,11 +94,7 @@ class WorkerPool:
         """
         if self._waiting >= self._most_waiting:
             raise OverloadedError("too many requests wait to be read", remedy="Send again in a second")
-        self._waiting += 1
-        try:
-            worker = await self._idle.get()
-        finally:
-            self._waiting -= 1
+        worker = await self._take()
         sound = False
         try:
             async with asyncio.timeout(seconds):
@@ -118,6 +114,18 @@ class WorkerPool:
         if answer.kind == "result":
             return answer
         raise _error_of(answer)
+
+    async def _take(self) -> _Worker:
+        """A worker that is idle and alive."""
+        self._waiting += 1
+        try:
+            while True:
+                worker = await self._idle.get()
+                if worker.alive:
+                    return worker
+                self._replace(worker)
+        finally:
+            self._waiting -= 1
 
     def _replace(self, worker: _Worker) -> None:
         async def exchange() -> None:
@@ -152,6 +160,10 @@ class _Worker:
         self._memory = memory
         self._process: asyncio.subprocess.Process | None = None
 
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
     async def start(self) -> None:
         # One thread each: the processes are what runs side by side.
         single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -172,8 +184,11 @@ class _Worker:
         process = self._process
         if process is None or process.stdin is None:
             raise OSError("the worker was not started")
-        process.stdin.write(encode(call))
-        await process.stdin.drain()
+        try:
+            process.stdin.write(encode(call))
+            await process.stdin.drain()
+        except RuntimeError as bad:  # what uvloop says of a pipe that is closed
+            raise OSError("the worker is gone") from bad
         while (answer := await self._read()).kind == "progress":
             if progress is not None:
                 progress(str(answer.values["stage"]))

@@ -59,6 +59,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         404: "There is nothing of that name.",
         408: "The body came too slowly.",
         409: "The request contradicts an earlier one.",
+        410: "It was cancelled.",
         413: "The body is too large.",
         415: "The media type or encoding is not read.",
         422: "What was sent is invalid, or cannot be analysed.",

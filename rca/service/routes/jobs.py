@@ -16,6 +16,7 @@ from rca.errors import ConflictError
 from rca.service.accuracy import measure, rank_of
 from rca.service.bodies import decode_body, encode
 from rca.service.logs import trace_id
+from rca.service.problems import ProblemError
 from rca.service.routes.common import BODY, needs, principal_of, problems, read, service_of
 from rca.service.schemas import Accuracy, EvaluateBody, JobView
 from rca.service.state import Service
@@ -34,24 +35,24 @@ _QUIET = 15.0  # seconds after which proxies may take a connection for dead
     "/jobs/{job}",
     summary="Show a job",
     dependencies=[needs("read")],
-    responses={200: {"model": JobView}, **problems(404, 422)},
+    responses={200: {"model": JobView}, **problems(404, 410, 422)},
 )
 async def show_job(request: Request, job: JobId) -> Response:
     """How far a job is."""
-    return answer(job_view(await read(service_of(request).store.job, job)))
+    return answer(job_view(await _there(service_of(request), job)))
 
 
 @router.get(
     "/jobs/{job}/result",
     summary="What a job found",
     dependencies=[needs("read")],
-    responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}, **problems(404, 422)},
+    responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}, **problems(404, 410, 422)},
 )
 async def show_result(request: Request, job: JobId) -> Response:
     """The report, or the measures, of a finished job."""
-    store = service_of(request).store
-    await read(store.job, job)
-    document = await read(store.report_of_job, job)
+    service = service_of(request)
+    await _there(service, job)
+    document = await read(service.store.report_of_job, job)
     return compressed(document, "application/json", request.headers.get("accept-encoding", ""))
 
 
@@ -60,12 +61,12 @@ async def show_result(request: Request, job: JobId) -> Response:
     summary="Follow a job",
     dependencies=[needs("read")],
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}}, **problems(404, 422)},
+    responses={200: {"content": {"text/event-stream": {}}}, **problems(404, 410, 422)},
 )
 async def follow_job(request: Request, job: JobId) -> Response:
     """Server-sent events: ``progress`` whenever the job changes, at last ``done``, ``failed`` or ``cancelled``."""
     service = service_of(request)
-    first = await read(service.store.job, job)
+    first = await _there(service, job)
     return StreamingResponse(_follow(service, first), media_type="text/event-stream")
 
 
@@ -117,6 +118,14 @@ async def evaluate(request: Request) -> Response:
 def measure_reports(service: Service, confirmed: list[Feedback]) -> dict[str, object]:
     """The measures over the last reports of incidents with a confirmed cause."""
     return measure([rank_of(one, service.store.report(one.incident)[1]) for one in confirmed], replayed=False)
+
+
+async def _there(service: Service, job: str) -> Job:
+    """The job; what was cancelled is gone."""
+    found = await read(service.store.job, job)
+    if found.state == "cancelled":
+        raise ProblemError(410, "Cancelled", "the job was cancelled", remedy="Post the window again")
+    return found
 
 
 async def _replay(service: Service, incidents: list[str]) -> Job:
