@@ -35,9 +35,14 @@ def score_random(entity: Entity, seed: int) -> Scores:
 
 
 def score_l2(entity: Entity, _: int) -> Scores:
+    """Length of the z-scores."""
+    before, now = (np.linalg.norm(part, axis=1) for part in _z_scores(entity))
+    return _calibrate(before, now, entity.interval)
+
+
+def score_l2_smoothed(entity: Entity, _: int) -> Scores:
     """Length of the z-scores, mean of ten samples."""
-    history, window = _z_scores(entity)
-    before, now = (_smooth(np.linalg.norm(part, axis=1)) for part in (history, window))
+    before, now = (_smooth(np.linalg.norm(part, axis=1)) for part in _z_scores(entity))
     return _calibrate(before, now, entity.interval)
 
 
@@ -56,12 +61,23 @@ def score_pca(entity: Entity, _: int) -> Scores:
 
 def score_k_means(entity: Entity, seed: int) -> Scores:
     """Distance of windows to the nearest of twenty centres; windows smooth by themselves."""
+    history, window = (_windows(part) for part in _z_scores(entity))
+    before, now = _nearest_centre(history, window, seed)
+    return _calibrate(before, now, entity.interval)
+
+
+def score_k_means_smoothed(entity: Entity, seed: int) -> Scores:
+    """Distance of samples to the nearest of twenty centres, mean of ten."""
+    before, now = _nearest_centre(*_z_scores(entity), seed)
+    return _calibrate(_smooth(before), _smooth(now), entity.interval)
+
+
+def _nearest_centre(history: Floats, window: Floats, seed: int) -> tuple[Scores, Scores]:
     from sklearn.cluster import MiniBatchKMeans
 
-    history, window = (_windows(part) for part in _z_scores(entity))
     clusters = min(CLUSTERS, len(history))
     model = MiniBatchKMeans(clusters, n_init=STARTS, random_state=seed).fit(history)
-    return _calibrate(model.transform(history).min(axis=1), model.transform(window).min(axis=1), entity.interval)
+    return model.transform(history).min(axis=1), model.transform(window).min(axis=1)
 
 
 def score_isolation_forest(entity: Entity, seed: int) -> Scores:

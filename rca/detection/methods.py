@@ -1,8 +1,8 @@
 """What is measured: our detectors, and the simple methods that they have to beat.
 
-The simple methods get the form in which they are strongest on server telemetry: windows of the same
-length as ours, distances rather than their squares, the mean of the last ten samples where that
-helps, and the limit of one half set by the same rule from their errors on history.
+The simple methods get the forms in which they are strongest on server telemetry, more than one where
+none is best everywhere: windows of the same length as ours or single samples, the mean of the last
+ten distances where that helps; and the limit of one half set by the same rule as ours.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "k-means": baselines.score_k_means,
         "isolation-forest": baselines.score_isolation_forest,
         "l2": baselines.score_l2,
+        "l2-smoothed": baselines.score_l2_smoothed,
+        "k-means-smoothed": baselines.score_k_means_smoothed,
         "random": baselines.score_random,
     }
 )

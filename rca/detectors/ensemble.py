@@ -29,7 +29,7 @@ from rca.telemetry import Floats, MetricFrame
 from rca.types import Window
 
 NAME = "ensemble"
-MEMBERS = ("gaussian", "mlp")
+MEMBERS = ("gaussian", "mlp", "convolution")
 # Members that agree reach a whole limit together; healthy ones, seldom at the same time, far less.
 LEAST_LIMIT = 0.5
 

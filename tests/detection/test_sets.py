@@ -116,8 +116,12 @@ def test_our_own_tables_give_one_entity_per_component(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "labels",
-    ["", "cart,1,2\n", "component,start,end\ncart,2026-01-02T00:01:00Z\n"]
-    + ["component,start,end\ncart,2026-01-02T00:03:00Z,2026-01-02T00:01:00Z\n"],
+    [
+        "",
+        "cart,1,2\n",
+        "component,start,end\ncart,2026-01-02T00:01:00Z\n",
+        "component,start,end\ncart,2026-01-02T00:03:00Z,2026-01-02T00:01:00Z\n",
+    ],
 )
 def test_labels_of_our_own_tables_are_read_strictly(tmp_path: Path, labels: str) -> None:
     native(tmp_path / "week", labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +14,12 @@ from hypothesis.extra.numpy import arrays
 
 from rca.detectors import Detector, RobustDetector
 from rca.detectors.catalogue import restore
+from rca.detectors.convolution import ConvolutionDetector
+from rca.detectors.ensemble import EnsembleDetector
 from rca.detectors.gaussian import SCALES, GaussianDetector
+from rca.detectors.gru import GRUDetector
 from rca.detectors.k_means import KMeansDetector
+from rca.detectors.mlp import MLPDetector
 from rca.detectors.pca import PCADetector
 from rca.detectors.protocol import State
 from rca.detectors.windows import WINDOW
@@ -22,10 +27,19 @@ from rca.errors import DetectorError
 from rca.telemetry import MetricFrame
 from rca.types import Window
 
-DETECTORS = [RobustDetector, GaussianDetector, PCADetector, KMeansDetector]
+DETECTORS = [
+    RobustDetector,
+    GaussianDetector,
+    PCADetector,
+    KMeansDetector,
+    EnsembleDetector,
+    MLPDetector,
+    GRUDetector,
+    ConvolutionDetector,
+]
 
 # How many samples a score depends on, where that is not a window of the usual length.
-LOOK_BACK = {RobustDetector: 2, GaussianDetector: SCALES[-1]}
+LOOK_BACK = {RobustDetector: 2, GaussianDetector: SCALES[-1], EnsembleDetector: SCALES[-1]}
 
 any_detector = pytest.mark.parametrize("detector", DETECTORS, ids=[kind.__name__ for kind in DETECTORS])
 samples = arrays(
@@ -33,6 +47,14 @@ samples = arrays(
     st.tuples(st.integers(1, 4), st.integers(0, 12)),
     elements=st.one_of(st.just(np.nan), st.floats(-(2.0**120), 2.0**120, width=32)),
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def members_in_closed_form() -> Iterator[None]:
+    """Networks take long to train; each of them is held to the same sentences elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EnsembleDetector, "kinds", ("gaussian", "pca"))
+        yield
 
 
 def frame(values: np.ndarray, metric: str = "cpu") -> MetricFrame:

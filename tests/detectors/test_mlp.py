@@ -69,7 +69,7 @@ def test_fine_tuning_helps_where_metrics_are_bent_and_never_hurts_held_out_windo
         warm, tuned = (errors(train(data, plan, None), samples, data.held).mean(axis=1) for plan in plans)
         assert (tuned <= 1.01 * warm).all()
         if bent:
-            assert tuned.mean() < 0.97 * warm.mean()
+            assert tuned.min() < 0.85 * warm.min()
 
 
 def test_windows_that_are_not_healthy_are_trimmed_and_bend_nothing() -> None:
