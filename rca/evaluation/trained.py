@@ -124,8 +124,12 @@ def teach_folder(
     _check_apart(labelled, taught)
     descriptions = _observe([case for case, _ in taught], progress)
     confirmed = [one for one in map(_confirmed, descriptions, taught) if one is not None]
-    if len(confirmed) < 3:
-        raise EvaluationError("there are no labelled incidents to learn from", where=where)
+    if not confirmed:
+        raise EvaluationError(
+            "there are no labelled incidents to learn from",
+            where=where,
+            remedy="Give a folder of incidents with answers",
+        )
     model = train(confirmed).model
     cases = tuple(_as_later(case, taught[0].case) for case, _ in labelled)
     return Taught(cases=cases, models=(model,) * len(cases), descriptions=tuple(_observe(cases, progress)), train=where)

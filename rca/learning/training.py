@@ -3,7 +3,7 @@
 One configuration for every system. Weights come from a regularised joint softmax (see
 ``rca.learning.softmax``) with the untrained answer as prior; an inner cross-validation gives each
 label the probability that weights trained without it give it, from which follow how far the label is
-believed (a mixture of 90 % right labels and 10 % random ones) and the temperature that calibrates.
+believed (a mixture of 80 % right labels and 20 % random ones) and the temperature that calibrates.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
 PENALTY = 2.0
-INNER_FOLDS, INNER_SEED = 3, 99
-# How many labels are expected to be right; a wrong one names any candidate.
-RIGHT = 0.9
+INNER_FOLDS, INNER_SEED = 5, 99
+# How many labels are expected to be right; a wrong one names any candidate. Fewer than there are, as a rule:
+# a label that is wrongly believed costs more than a right one that is doubted.
+RIGHT = 0.8
 # A type that was confirmed less often has no weights of its own.
 LEAST_OF_TYPE = 2
 TEMPERATURES = np.linspace(0.5, 3.0, 51)
@@ -71,7 +72,7 @@ def train(incidents: Sequence[Confirmed]) -> Training:
     """Learn from confirmed incidents.
 
     Raises:
-        TrainingError: there are fewer than two.
+        TrainingError: there are fewer than five.
     """
     if len(incidents) < INNER_FOLDS:
         raise TrainingError(
@@ -90,7 +91,7 @@ def train(incidents: Sequence[Confirmed]) -> Training:
         kinds=problem.kinds,
         services=problem.services,
         prior=problem.prior,
-        temperature=_temperature(held_out, incidents, belief),
+        temperature=_temperature(held_out, incidents),
         incidents=len(incidents),
     )
     return Training(model=model, held_out=held_out, belief=belief, support=problem.support())
@@ -172,14 +173,17 @@ def _beliefs(held_out: HeldOut, incidents: Sequence[Confirmed]) -> Floats:
     return belief
 
 
-def _temperature(held_out: HeldOut, incidents: Sequence[Confirmed], belief: Floats) -> float:
-    """The temperature at which the labels are most likely (Guo et al., ICML 2017)."""
+def _temperature(held_out: HeldOut, incidents: Sequence[Confirmed]) -> float:
+    """The temperature at which the labels are most likely (Guo et al., ICML 2017).
+
+    All labels count alike: to doubt those that the weights miss would make every confidence too high.
+    """
 
     def surprise(temperature: float) -> float:
         tempered = HeldOut(
             probability=temper(held_out.probability, held_out.starts, temperature), starts=held_out.starts
         )
         likely = [float(tempered.of(i)[sorted(one.causes)].sum()) for i, one in enumerate(incidents)]
-        return float(-(belief * np.log(np.maximum(likely, 1e-12))).sum())
+        return float(-np.log(np.maximum(likely, 1e-6)).sum())
 
     return float(min(TEMPERATURES.tolist(), key=surprise))
