@@ -28,8 +28,6 @@ SPECIAL = {
     "store": ("sqlite:x.db", "sqlite:x.db"),
     "public_url": ("https://rca.example", "https://rca.example"),
     "allowed_networks": (("10.0.0.0/8", "fd00::/8"), "10.0.0.0/8, fd00::/8"),
-    "public_url": ("https://rca.example", "https://rca.example"),
-    "allowed_networks": (("10.0.0.0/8", "fd00::/8"), "10.0.0.0/8, fd00::/8"),
 }
 
 
