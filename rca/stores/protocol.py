@@ -6,17 +6,20 @@ of it may be called from any thread. Times are ns; ``now`` is the caller's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
 from rca.stores.records import (
+    AlertRecord,
     AuditEntry,
     Delivery,
     DeliveryState,
     Entry,
     Feedback,
     Filed,
+    Grouped,
+    Grouping,
     IdempotencyKey,
     IncidentRecord,
     Job,
@@ -114,9 +117,19 @@ class Store(Protocol):
         """The document of one job's report, compressed with gzip."""
 
     def finish_job(
-        self, job: str, attempt: int, now: int, report: ReportRecord, *, verdict: str, cause: str, confidence: float
+        self,
+        job: str,
+        attempt: int,
+        now: int,
+        report: ReportRecord,
+        *,
+        verdict: str,
+        cause: str,
+        confidence: float,
+        deliveries: Sequence[Delivery] = (),
+        due: int = 0,
     ) -> Future[bool]:
-        """Stores a report where this attempt is still the one that counts; whether it was."""
+        """Stores a report, its deliveries and its follow-up where this attempt still counts; whether it did."""
 
     def add_feedback(self, feedback: Feedback) -> Future[bool]:
         """Keeps what somebody said; False where it was there already."""
@@ -197,6 +210,22 @@ class Store(Protocol):
 
     def deliveries(self, *, incident: str = "", state: DeliveryState | str = "", limit: int = 100) -> list[Delivery]:
         """Deliveries, newest first."""
+
+    # The part of the store that knows which alerts belong together.
+    def group_alerts(self, alerts: Sequence[AlertRecord], grouping: Grouping) -> Future[Grouped]:
+        """Enters alerts into incidents: those that they belong to, or new ones; told again, they change nothing."""
+
+    def alerts_of(self, incident: str) -> list[AlertRecord]:
+        """The alerts of an incident, in order of time."""
+
+    def analyses_of(self, incident: str) -> int:
+        """How often an incident that alerts opened was analysed by itself; 0 also where nothing is known of it."""
+
+    def claim_due(self, now: int, job_of: Callable[[str], Job]) -> Future[list[Job]]:
+        """Queues a job for each incident whose analysis is due; nobody else does the same."""
+
+    def amend_incident(self, incident: IncidentRecord) -> Future[bool]:
+        """Changes title, window, time of detection and snapshot of an incident; False where there is none."""
 
     # The part of the store that knows where telemetry lies.
     def add_segments(self, segments: Sequence[Segment], bodies: Sequence[str], now: int) -> Future[None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 Stream = Literal["events", "changes"]
@@ -107,6 +108,69 @@ class Delivery:
     body: str
     error: str = ""
     receipt: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRecord:
+    """An alert of an incident: known by key and begin, ``incident`` is "" before it is placed.
+
+    ``groups`` are what it can be joined by (the sender's group, keys of a page), ``page`` the sender's own
+    id of a page that somebody answers ("" where it is an alert and no page).
+    """
+
+    key: str
+    start: int
+    component: str
+    name: str
+    state: Literal["firing", "resolved"]
+    incident: str = ""
+    groups: tuple[str, ...] = ()
+    page: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    updated: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """An alert of an incident that is open, or was until a moment ago; ``cause`` is what its report names."""
+
+    alert: AlertRecord
+    is_open: bool
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouping:
+    """How alerts are put into incidents.
+
+    Attributes:
+        choose: the incident that an alert belongs to, "" where it is none of those of the members; may
+            be called twice, so it must not remember anything.
+        open: the incident that an alert opens.
+        now: ns.
+        settled: when an incident that is opened now is analysed.
+        follow_up: when one that an alert joins now is analysed again.
+        most_analyses: how often one is analysed by itself.
+        closed_since: incidents that were closed since then may be opened again.
+    """
+
+    choose: Callable[[AlertRecord, Sequence[Member]], str]
+    open: Callable[[AlertRecord], IncidentRecord]
+    now: int
+    settled: int
+    follow_up: int
+    most_analyses: int
+    closed_since: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouped:
+    """What became of alerts: incidents that were opened, joined, closed; and each alert's, by its key."""
+
+    opened: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    placed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,7 @@ from typing import Any, TypeVar
 
 from rca.stores.records import Entry, Retention, Stream
 from rca.stores.relational_access import AccessTables
-from rca.stores.relational_deliveries import DeliveryTables
-from rca.stores.relational_incidents import IncidentTables
-from rca.stores.relational_jobs import JobTables
+from rca.stores.relational_alerts import AlertTables
 from rca.stores.relational_segments import SegmentTables
 from rca.stores.writer import Row, Session, Transaction, Writer
 
@@ -23,7 +21,7 @@ _ENTRY = "id, time, component, kind, source, body"
 _STREAMS: tuple[Stream, ...] = ("events", "changes")
 
 
-class RelationalStore(IncidentTables, JobTables, AccessTables, DeliveryTables, SegmentTables):
+class RelationalStore(AlertTables, AccessTables, SegmentTables):
     """All of ``Store`` but the connections."""
 
     shared = False
@@ -133,7 +131,9 @@ class RelationalStore(IncidentTables, JobTables, AccessTables, DeliveryTables, S
             old = sql.rows("SELECT id, snapshot FROM incidents WHERE updated < ?", (retention.incidents_before,))
             for table, key in (("jobs", "incident"), ("reports", "incident"), ("feedback", "incident")):
                 sql.many(f"DELETE FROM {table} WHERE {key} = ?", [(row[0],) for row in old])
-            sql.many("DELETE FROM deliveries WHERE incident = ?", [(row[0],) for row in old])
+            for table in ("deliveries", "watched", "incident_alerts"):
+                sql.many(f"DELETE FROM {table} WHERE incident = ?", [(row[0],) for row in old])
+            sql.run("DELETE FROM incident_alerts WHERE incident = '' AND updated < ?", (retention.events_before,))
             sql.many("DELETE FROM incidents WHERE id = ?", [(row[0],) for row in old])
             return [str(row[1]) for row in old if row[1]]
 

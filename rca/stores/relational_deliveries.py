@@ -20,10 +20,7 @@ class DeliveryTables(Tables):
 
     def add_deliveries(self, deliveries: Sequence[Delivery]) -> Future[int]:
         """Queues deliveries; how many are new."""
-        names = [name.strip() for name in _DELIVERY.split(",")]
-        rows = [tuple(getattr(delivery, name) for name in names) for delivery in deliveries]
-        statement = f"INSERT INTO deliveries ({_DELIVERY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        return self.submit(lambda sql: sql.many(statement, rows), rows=len(rows))
+        return self.submit(lambda sql: self._insert_deliveries(sql, deliveries), rows=len(deliveries))
 
     def claim_deliveries(self, now: int, lease: int, *, limit: int = 10) -> Future[list[Delivery]]:
         """Deliveries that are due, each with one attempt more; no one else gets them until ``lease``."""
@@ -68,6 +65,12 @@ class DeliveryTables(Tables):
             " ORDER BY created DESC, id DESC LIMIT ?"
         )
         return [_delivery(row) for row in self.read(statement, (incident, incident, state, state, limit))]
+
+    def _insert_deliveries(self, sql: Transaction, deliveries: Sequence[Delivery]) -> int:
+        names = [name.strip() for name in _DELIVERY.split(",")]
+        rows = [tuple(getattr(delivery, name) for name in names) for delivery in deliveries]
+        statement = f"INSERT INTO deliveries ({_DELIVERY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+        return sql.many(statement, rows)
 
 
 def _delivery(row: Row) -> Delivery:

@@ -9,7 +9,8 @@ from concurrent.futures import Future
 from typing import Any
 
 from rca.errors import ConflictError, NotFoundError, OverloadedError
-from rca.stores.records import Feedback, Filed, IdempotencyKey, IncidentRecord, Job, Part, ReportRecord
+from rca.stores.records import Delivery, Feedback, Filed, IdempotencyKey, IncidentRecord, Job, Part, ReportRecord
+from rca.stores.relational_deliveries import DeliveryTables
 from rca.stores.relational_jobs import JobTables
 from rca.stores.writer import Row, Transaction
 
@@ -21,7 +22,7 @@ _INCIDENT = (
 _FEEDBACK = "id, incident, time, who, opinion, component, note"
 
 
-class IncidentTables(JobTables):
+class IncidentTables(JobTables, DeliveryTables):
     """The part of the store that holds incidents."""
 
     def file_incident(
@@ -41,12 +42,12 @@ class IncidentTables(JobTables):
                     return Filed(incident=known, job=earlier, replay=True)
             if most_queued and int(sql.rows("SELECT count(*) FROM jobs WHERE state = 'queued'")[0][0]) >= most_queued:
                 raise OverloadedError(f"{most_queued} analyses wait already", remedy="Send again later")
-            sql.run(
-                f"INSERT INTO incidents ({_INCIDENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            insert_incident(
+                sql,
+                incident,
                 " ON CONFLICT (id) DO UPDATE SET updated = excluded.updated, title = excluded.title,"
                 " start_time = excluded.start_time, end_time = excluded.end_time, detected = excluded.detected,"
                 " description = excluded.description, snapshot = excluded.snapshot",
-                _incident_row(incident),
             )
             self._insert_job(sql, job)
             if key is not None:
@@ -113,9 +114,23 @@ class IncidentTables(JobTables):
         return bytes(found[0][0])
 
     def finish_job(
-        self, job: str, attempt: int, now: int, report: ReportRecord, *, verdict: str, cause: str, confidence: float
+        self,
+        job: str,
+        attempt: int,
+        now: int,
+        report: ReportRecord,
+        *,
+        verdict: str,
+        cause: str,
+        confidence: float,
+        deliveries: Sequence[Delivery] = (),
+        due: int = 0,
     ) -> Future[bool]:
-        """Stores a report where this attempt is still the one that counts; whether it was."""
+        """Stores a report where this attempt is still the one that counts; whether it was.
+
+        Together with it, or not at all: the ``deliveries`` that tell of it, and when (``due``) an incident
+        that alerts opened is analysed again.
+        """
 
         def write(sql: Transaction) -> bool:
             if not self._leave(sql, job, attempt, now, "done", ""):
@@ -128,6 +143,9 @@ class IncidentTables(JobTables):
                 "UPDATE incidents SET verdict = ?, cause = ?, confidence = ?, updated = ? WHERE id = ?",
                 (verdict, cause, confidence, now, report.incident),
             )
+            self._insert_deliveries(sql, deliveries)
+            if due:
+                sql.run("UPDATE watched SET due = ? WHERE incident = ? AND due = 0", (due, report.incident))
             return True
 
         return self.submit(write)
@@ -161,6 +179,12 @@ class IncidentTables(JobTables):
             " ORDER BY f.incident LIMIT ?"
         )
         return [_feedback(row) for row in self.read(statement, (*incidents, limit))]
+
+
+def insert_incident(sql: Transaction, incident: IncidentRecord, otherwise: str = "") -> None:
+    """Adds an incident; ``otherwise`` says what is done where there is one of that id."""
+    values = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+    sql.run(f"INSERT INTO incidents ({_INCIDENT}) VALUES ({values}){otherwise}", _incident_row(incident))
 
 
 def _incident_row(incident: IncidentRecord) -> tuple[Any, ...]:

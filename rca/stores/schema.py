@@ -70,7 +70,20 @@ CREATE TABLE bodies (digest TEXT PRIMARY KEY, received BIGINT NOT NULL);
 CREATE TABLE files (name TEXT PRIMARY KEY, created BIGINT NOT NULL, content {blob} NOT NULL);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_ALERTS = """
+CREATE TABLE watched (
+    incident TEXT PRIMARY KEY, due BIGINT NOT NULL, analyses BIGINT NOT NULL, closed BIGINT NOT NULL);
+CREATE INDEX watched_by_due ON watched (due);
+CREATE TABLE incident_alerts (
+    key TEXT NOT NULL, start_time BIGINT NOT NULL, incident TEXT NOT NULL, component TEXT NOT NULL,
+    name TEXT NOT NULL, state TEXT NOT NULL, group_keys TEXT NOT NULL, page TEXT NOT NULL, labels TEXT NOT NULL,
+    updated BIGINT NOT NULL, PRIMARY KEY (key, start_time));
+CREATE INDEX incident_alerts_by_incident ON incident_alerts (incident);
+CREATE TABLE turns (name TEXT PRIMARY KEY, turn BIGINT NOT NULL);
+INSERT INTO turns VALUES ('alerts', 0);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _ALERTS)
 VERSION = len(MIGRATIONS)
 
 
