@@ -45,6 +45,10 @@ SMOOTHING = 3
 # A series that reaches four times its own healthy limit speaks for itself.
 RISEN = 4.0
 RETRAIN = "Train the model again, or go back with `rca models rollback`"
+# The share of the deviation from which one metric deviates alone.
+LONE = 0.9
+# How often what is left out is estimated anew from what is known.
+ROUNDS = 2
 # Samples on both sides of the start of an anomaly in which a jump is looked for.
 AROUND = 12
 # Series worth naming in the sentence, and the share of the deviation that makes them so.
@@ -73,15 +77,15 @@ def extract_unusual(context: Context) -> list[Event]:
     known = _known_resources(context, frame)
     if not len(inside) or not known.any():
         return []
-    asked = replace(frame, values=np.where(known[:, None], frame.values, _usual(context, frame)[:, None]))
+    drifts, expected = _ask_about(detector, frame, known, _usual(context, frame))
     blamed = known & ~_of_family(frame, DEMAND)
-    drifts, expected = _ask(detector, asked)
     size = np.abs(drifts)
     scores = trailing_mean(size / (1.0 + size), SMOOTHING)
     found = _Found(frame=frame, known=known, scores=scores, drifts=drifts, expected=expected)
     peaks = np.where(blamed, scores[:, inside].max(axis=1), 0.0)
     rows = [row for row in _strongest_series(frame, peaks) if peaks[row] > LIMIT]
-    return [_event(found, row, int(inside[scores[row, inside].argmax()])) for row in rows]
+    places = [(row, int(inside[scores[row, inside].argmax()])) for row in rows]
+    return [_event(found, row, at) for row, at in places if not _is_lone_jump(found, row, at)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +103,21 @@ class _Found:
     scores: Array
     drifts: Array
     expected: Array
+
+
+def _ask_about(
+    detector: Detector, frame: MetricFrame, known: npt.NDArray[np.bool_], usual: Array
+) -> tuple[Array, Array]:
+    """What the detector says of the ``known`` series, the others set to what these make likely; see ``_ask``.
+
+    Most detectors cannot leave a series out. It is set to its usual level first, then to what was expected of it.
+    """
+    assumed = np.broadcast_to(usual[:, None], frame.values.shape)
+    for _ in range(ROUNDS):
+        asked = replace(frame, values=np.where(known[:, None], frame.values, assumed).astype(np.float32))
+        expected = _ask(detector, asked)[1]
+        assumed = np.where(np.isfinite(expected), expected, assumed)
+    return _ask(detector, replace(frame, values=np.where(known[:, None], frame.values, assumed).astype(np.float32)))
 
 
 def _ask(detector: Detector, asked: MetricFrame) -> tuple[Array, Array]:
@@ -213,6 +232,12 @@ def _is_sudden(found: _Found, row: int, start: int) -> bool:
     error = np.abs(found.frame.values[row] - found.expected[row])
     near = slice(max(start - AROUND, 0), start + AROUND)
     return bool((anomaly_likelihood(error)[near] > ALARM).any())
+
+
+def _is_lone_jump(found: _Found, row: int, at: int) -> bool:
+    """Whether one metric jumped and the others stayed: no relation, and the robust detector sees jumps itself."""
+    alone = attribute(found, row, at)[0][1] > LONE
+    return alone and _is_sudden(found, row, walk_back(found.scores[row], at))
 
 
 def attribute(found: _Found, row: int, at: int) -> list[tuple[int, float]]:

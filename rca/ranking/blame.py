@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rca.causality import CausalityGraph
-from rca.ranking.explanations import ON_THE_WAY, explain_rows, service_codes
+from rca.ranking.explanations import UNUSUAL, explain_rows, service_codes
 from rca.topology import Topology
 from rca.types import Event
 
@@ -149,7 +149,7 @@ def _idle(
         return of_resource
     suffers = _sum(np.where(of_resource, 0.0, np.maximum(share, 0.0)), of_row, len(names)) >= SUFFERS
     of_host = np.array([topology.kinds.get(name) == "host" for name in names], bool)
-    hurts = np.array([graph.events[i].kind in ON_THE_WAY for i in rows], bool) & (gained >= SUFFERS)[of_row]
+    hurts = np.array([graph.events[i].kind == UNUSUAL for i in rows], bool) & (gained >= SUFFERS)[of_row]
     idle: npt.NDArray[np.bool_] = of_resource & ~((suffers | of_host)[of_row] | hurts)
     return idle
 

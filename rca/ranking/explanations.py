@@ -19,7 +19,9 @@ Array = npt.NDArray[Any]
 OVER_CALLS = ("self", "dependency", "caller")
 # What a starved component shows; that its host is busy is no reason for errors.
 STARVED = ("self_time.up", "latency.up", "gc.overhead")
-ON_THE_WAY = ("network.slow", "calls.failing", "metrics.unusual")
+ON_THE_WAY = ("network.slow", "calls.failing")
+# A callee that works in another way than in health may leave its callers with the time that they lose for it.
+UNUSUAL = "metrics.unusual"
 # Evidence of this many powers of ten (or times the healthy limit) is believed by half.
 SURE = 3.0
 
@@ -62,16 +64,20 @@ def explain_rows(
     calls = topology.adjacency(names)
     if len(rows) and calls.nnz:
         pairs = calls[of_row].tocoo()
-        way = np.zeros(len(names))
-        on_the_way = np.array([event.kind in ON_THE_WAY for event in graph.events], bool)
-        np.maximum.at(way, owner[on_the_way], sure[on_the_way])
+        way, unusual = np.zeros(len(names)), np.zeros(len(names))
+        for kinds, most in ((ON_THE_WAY, way), ((UNUSUAL,), unusual)):
+            of_kind = np.array([event.kind in kinds for event in graph.events], bool)
+            np.maximum.at(most, owner[of_kind], sure[of_kind])
+        # Own time in spans is the caller's own work, whatever its callees are like; amounts cannot tell.
+        amounts = np.array([_is_amount(graph, int(i)) for i in rows], bool)
         callee = pairs.col.astype(np.int64)
         # What is said against a service holds for the replica that was called.
         service = service_codes(names, topology)
         for target in (callee, service[callee]):
             told = target >= 0
             row = pairs.row.astype(np.int64)[told]
-            by_blame, by_way = _share(raw[target[told]], raw[of_row[row]]), way[target[told]]
+            by_blame = _share(raw[target[told]], raw[of_row[row]])
+            by_way = np.maximum(way[target[told]], np.where(amounts[row], unusual[target[told]], 0.0))
             rows_by.append(row)
             sources.append(target[told])
             part.append(np.maximum(by_blame, by_way))
@@ -94,6 +100,11 @@ def explain_rows(
         part.append(np.maximum(_share(raw[source], raw[of_row[row]]), by_host))
         moved.append(of_host[source] & starved)
     return _best(len(rows), rows_by, sources, part, moved)
+
+
+def _is_amount(graph: CausalityGraph, event: int) -> bool:
+    evidence = graph.events[event].evidence
+    return evidence is not None and evidence.amount is not None
 
 
 def service_codes(names: tuple[str, ...], topology: Topology) -> npt.NDArray[np.int64]:

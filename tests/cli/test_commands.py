@@ -119,8 +119,8 @@ def test_the_demo_names_the_true_cause_first(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "demo.html").is_file()
 
 
-def test_the_demo_lists_twelve_incidents(run: Run) -> None:
-    assert len(run("demo", "--list").stdout.split()) == 12
+def test_the_demo_lists_fourteen_incidents(run: Run) -> None:
+    assert len(run("demo", "--list").stdout.split()) == 14
 
 
 def test_evaluate_prints_and_writes_the_same_figures(run: Run, case_folder: Path, tmp_path: Path) -> None:
