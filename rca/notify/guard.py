@@ -9,6 +9,7 @@ not used, answers are not decompressed, and a whole exchange has one deadline an
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 import ssl
 import time
@@ -24,6 +25,9 @@ from rca.notify.networks import Address, Network, is_allowed
 Resolver = Callable[[str, int], Sequence[str]]
 
 MAX_ANSWER = 64 << 20
+# They log URLs, which may be secrets, and at debug level headers, which always are.
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 _ERRORS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (httpcore.ConnectTimeout, httpx.ConnectTimeout),
     (httpcore.WriteTimeout, httpx.WriteTimeout),

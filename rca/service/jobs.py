@@ -12,6 +12,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,7 +20,7 @@ import msgspec
 from rca.errors import InputError, NotFoundError, RCAError, StoreError
 from rca.service.logs import LOGGER, trace_id
 from rca.service.workers import TooLongError, WorkerDiedError
-from rca.stores.records import FINISHED, Job, ReportRecord
+from rca.stores.records import FINISHED, Delivery, IncidentRecord, Job, ReportRecord
 from rca.types import SECOND
 
 if TYPE_CHECKING:
@@ -34,8 +35,37 @@ _POLL = 0.5  # seconds after which a runner looks for jobs of other replicas
 _OTHERS = 0.25  # seconds after which a waiting request looks at a job that another replica may do
 
 
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A snapshot to analyse, and what could not be had for it."""
+
+    snapshot: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What becomes of a report besides being kept: messages, and when (ns; 0: not) it is looked into again."""
+
+    deliveries: tuple[Delivery, ...] = ()
+    due: int = 0
+
+
 class JobRunner:
-    """Runs as many jobs side by side as there are worker processes."""
+    """Runs as many jobs side by side as there are worker processes.
+
+    Attributes:
+        prepare: makes the snapshot of a job of the kind "alert".
+        tell: what becomes of an incident's report (the document, compressed).
+        told: called when that is durable.
+    """
+
+    prepare: Callable[[Job, Progress], Awaitable[Prepared]] | None = None
+    tell: Callable[[IncidentRecord, Job, str, bytes], Awaitable[Told]] | None = None
+    told: Callable[[Told], None] | None = None
 
     def __init__(
         self, configuration: Configuration, store: Store, files: Files, pool: WorkerPool, metrics: Metrics
@@ -50,8 +80,9 @@ class JobRunner:
         self._done: dict[str, asyncio.Event] = {}
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._kinds: dict[str, Callable[[Job, Callable[[str], None]], Awaitable[bool]]] = {
+        self._kinds: dict[str, Callable[[Job, Progress], Awaitable[bool]]] = {
             "analyse": self._analyse,
+            "alert": self._analyse,
             "evaluate": self._evaluate,
         }
 
@@ -179,10 +210,15 @@ class JobRunner:
             await asyncio.wrap_future(future)
         return "lost" if lost else "failed"
 
-    async def _analyse(self, job: Job, progress: Callable[[str], None]) -> bool:
-        record = await asyncio.to_thread(self._store.incident, job.incident)
-        snapshot = str(msgspec.json.decode(job.request.encode()).get("snapshot") or record.snapshot)
-        answer = await self._ask(snapshot, progress)
+    async def _analyse(self, job: Job, progress: Progress) -> bool:
+        if job.kind == "alert" and self.prepare is not None:
+            prepared = await self.prepare(job, progress)
+            record = await asyncio.to_thread(self._store.incident, job.incident)
+        else:
+            record = await asyncio.to_thread(self._store.incident, job.incident)
+            asked = str(msgspec.json.decode(job.request.encode()).get("snapshot") or record.snapshot)
+            prepared = Prepared(snapshot=asked)
+        answer = await self._ask(prepared.snapshot, progress, prepared.warnings)
         values = answer.values
         document, page, graph, graphml = answer.blobs
         report = ReportRecord(
@@ -195,7 +231,8 @@ class JobRunner:
             graphml=graphml,
         )
         self._metrics.verdicts.labels(values["verdict"]).inc()
-        return await asyncio.wrap_future(
+        told = Told() if self.tell is None else await self.tell(record, job, values["verdict"], document)
+        kept = await asyncio.wrap_future(
             self._store.finish_job(
                 job.id,
                 job.attempt,
@@ -204,10 +241,15 @@ class JobRunner:
                 verdict=values["verdict"],
                 cause=values["cause"],
                 confidence=values["confidence"],
+                deliveries=told.deliveries,
+                due=told.due,
             )
         )
+        if kept and self.told is not None:
+            self.told(told)
+        return kept
 
-    async def _evaluate(self, job: Job, progress: Callable[[str], None]) -> bool:
+    async def _evaluate(self, job: Job, progress: Progress) -> bool:
         import gzip
 
         from rca.service.accuracy import measure, rank_of
@@ -226,9 +268,9 @@ class JobRunner:
             self._store.finish_job(job.id, job.attempt, time.time_ns(), report, verdict="", cause="", confidence=0.0)
         )
 
-    async def _ask(self, snapshot: str, progress: Callable[[str], None]) -> Answer:
+    async def _ask(self, snapshot: str, progress: Progress, warnings: tuple[str, ...] = ()) -> Answer:
         content = await asyncio.to_thread(self._files.read, snapshot)
-        parameters: dict[str, Any] = {"top_k": self._configuration.top_k}
+        parameters: dict[str, Any] = {"top_k": self._configuration.top_k, "warnings": list(warnings)}
         seconds = self._configuration.analysis_seconds
         return await self._pool.call("analyse", parameters, [content], seconds=seconds, progress=progress)
 

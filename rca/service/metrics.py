@@ -42,6 +42,24 @@ class Metrics:
         )
         self.verdicts = Counter("rca_verdicts", "Reports by verdict.", ("verdict",), registry=registry)
         self.feedback = Counter("rca_feedback", "Feedback by opinion.", ("opinion",), registry=registry)
+        self.incidents = Counter(
+            "rca_alert_incidents", "What alerts did to incidents: opened, joined, closed.", ("what",), registry=registry
+        )
+        self.pulls = Counter(
+            "rca_pulls", "Questions to sources by what came of them.", ("source", "outcome"), registry=registry
+        )
+        self.deliveries = Counter(
+            "rca_deliveries",
+            "Attempts to send a message by target and what came of them.",
+            ("target", "outcome"),
+            registry=registry,
+        )
+        self.alert_to_report = Histogram(
+            "rca_alert_to_report_seconds",
+            "From an alert that opened an incident to its first report.",
+            registry=registry,
+            buckets=_SECONDS,
+        )
         self.jobs = Gauge("rca_jobs", "Jobs by state.", ("state",), registry=registry)
         self.waiting = Gauge("rca_waiting_rows", "Rows that wait to be written.", ("store",), registry=registry)
         self.waiting_calls = Gauge("rca_waiting_calls", "Calls that wait for a process.", ("pool",), registry=registry)

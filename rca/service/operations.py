@@ -110,6 +110,8 @@ def analyse(parameters: dict[str, Any], blobs: list[bytes], progress: Progress) 
     case = unpack_case(blobs[0], where="snapshot")
     progress("analysing")
     report = analyze(case, Settings(top_k=parameters["top_k"]))
+    if missed := tuple(parameters.get("warnings", ())):  # what could not be had before the analysis began
+        report = replace(report, warnings=(*report.warnings, *missed), degraded=(*report.degraded, *missed))
     progress("writing the report")
     first = report.root_causes[0] if report.root_causes else None
     parts = [
@@ -157,9 +159,14 @@ def read_push(
     received = PUSH_SOURCES[source].read(
         body, headers, secrets=secrets, naming=naming, limits=Limits(inflated=max_bytes)
     )
-    if len(received.spans):
-        received = replace(received, topology=received.topology.merge(topology_from_spans(received.spans)))
-    return received
+    return with_topology(received)
+
+
+def with_topology(received: Received) -> Received:
+    """The same, with what its spans say of the topology."""
+    if not len(received.spans):
+        return received
+    return replace(received, topology=received.topology.merge(topology_from_spans(received.spans)))
 
 
 def pushed_of(received: Received, source: str) -> Pushed:

@@ -1,0 +1,118 @@
+"""One incident a cause: to which incident an alert belongs, by what its sender says, by place and by time.
+
+An alert that is known by the same key (a fingerprint) or shares a group or page with one of an incident
+belongs to it. So does an alert of the same component, or of one that is at most some calls away, whatever
+the direction: failures travel from callees to callers, load from callers to callees. All within a time,
+because two failures of one service on one day may have two causes. Where several incidents are near,
+the nearest is joined, and among those the oldest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rca.sources.naming import UNKNOWN
+from rca.stores.records import AlertRecord, Member
+
+if TYPE_CHECKING:
+    from rca.sources.received import AlertNotice
+    from rca.topology import Topology
+
+PAGE_LABEL = "pagerduty_incident"
+_MOST_LABELS, _LONGEST = 40, 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nearness:
+    """How alerts belong together.
+
+    Attributes:
+        near: component -> what is near it, and how many calls away; itself at 0.
+        apart: ns that the alerts of an incident may begin apart.
+    """
+
+    near: Mapping[str, Mapping[str, int]]
+    apart: int
+
+    def choose(self, alert: AlertRecord, members: Sequence[Member]) -> str:
+        """The incident that an alert belongs to; "" where it is none of the members'."""
+        best: tuple[int, int, str] | None = None
+        order: dict[str, int] = {}
+        for member in members:
+            place = order.setdefault(member.alert.incident, len(order))
+            distance = self._distance(alert, member)
+            if distance is not None and (best is None or (distance, place) < best[:2]):
+                best = (distance, place, member.alert.incident)
+        return "" if best is None else best[2]
+
+    def _distance(self, alert: AlertRecord, member: Member) -> int | None:
+        """-1 where the senders say that the two belong together; None where nothing does."""
+        other = member.alert
+        together = bool(set(alert.groups) & set(other.groups))
+        if together and (alert.page or other.page):  # a page is about its alerts whenever it comes
+            return -1
+        if abs(alert.start - other.start) > self.apart:
+            return None
+        if together or alert.key == other.key:
+            return -1
+        if not member.is_open:
+            return None
+        reach = self.near.get(alert.component, {})
+        found = [reach[name] for name in (other.component, member.cause) if name and name in reach]
+        return min(found, default=None)
+
+
+def neighbours(topology: Topology, components: Iterable[str], hops: int) -> dict[str, dict[str, int]]:
+    """What is at most ``hops`` calls away from each component, in either direction.
+
+    A host is one step from what runs on it, a service one from its replicas.
+    """
+    beside: dict[str, set[str]] = {}
+    for facts in (topology.hosts, topology.replica_of):
+        for one, other in facts.items():
+            beside.setdefault(one, set()).add(other)
+            beside.setdefault(other, set()).add(one)
+    return {name: _reach(name, hops, lambda each: _next(topology, beside, each)) for name in set(components)}
+
+
+def _next(topology: Topology, beside: Mapping[str, set[str]], name: str) -> set[str]:
+    return {*topology.callees(name), *topology.callers(name), *beside.get(name, ())}
+
+
+def _reach(name: str, hops: int, following: Callable[[str], set[str]]) -> dict[str, int]:
+    if name in ("", UNKNOWN):  # two alerts that name nobody have nothing in common
+        return {}
+    found = {name: 0}
+    frontier = {name}
+    for distance in range(1, hops + 1):
+        frontier = {other for each in frontier for other in following(each)} - found.keys()
+        found.update(dict.fromkeys(frontier, distance))
+    return found
+
+
+def record_of(notice: AlertNotice, now: int, *, keys: Sequence[str] = ()) -> AlertRecord:
+    """An alert as incidents know it; ``keys`` are further groups that it belongs to."""
+    alert = notice.alert
+    labels = {name[:_LONGEST]: value[:_LONGEST] for name, value in list(alert.labels.items())[:_MOST_LABELS]}
+    return AlertRecord(
+        key=notice.key,
+        start=now if alert.time is None else alert.time,
+        component=alert.component,
+        name=alert.name,
+        state=notice.status,
+        groups=tuple(dict.fromkeys(group for group in (notice.group, *keys) if group)),
+        page=alert.labels.get(PAGE_LABEL, ""),
+        labels=labels,
+    )
+
+
+def title_of(alerts: Sequence[AlertRecord]) -> str:
+    """What an incident is called: its first alert, and how many others there are."""
+    told = [alert for alert in alerts if not alert.page] or list(alerts)
+    if not told:
+        return ""
+    first = f"{told[0].name} on {told[0].component}" if told[0].component not in ("", UNKNOWN) else told[0].name
+    others = len({(alert.name, alert.component) for alert in told}) - 1
+    return first[:_LONGEST] + (f" and {others} more" if others else "")
