@@ -19,7 +19,7 @@ from rca.notify.networks import read_networks
 from rca.yaml_files import Mapped, read_yaml
 
 PREFIX = "RCA_"
-SECRETS = ("admin_token", "github_secrets", "pagerduty_secrets", "grafana_secrets")
+SECRETS = ("admin_token", "github_secrets", "pagerduty_secrets", "grafana_secrets", "kafka_options")
 # What other parts of rca read from the environment.
 _FOREIGN = ("RCA_TOKEN", "RCA_URL")
 
@@ -63,6 +63,21 @@ class Configuration:
 
     grafana_secrets: tuple[str, ...] = ()
     """Secret. With which Grafana signs its webhooks, where it does."""
+
+    grpc_port: int = 0
+    """The port for OTLP over gRPC, usually 4317; 0: none."""
+
+    kafka_servers: str = ""
+    """Kafka to read from, host:port, several parted by commas; empty: none."""
+
+    kafka_group: str = "rca"
+    """The consumer group, over which replicas share the partitions."""
+
+    kafka_topics: tuple[str, ...] = ()
+    """topic=traces, metrics, logs or changes; empty: otlp_spans, otlp_metrics, otlp_logs and rca_changes."""
+
+    kafka_options: tuple[str, ...] = ()
+    """Secret. Further settings of librdkafka as name=value, such as sasl.password."""
 
     component_labels: tuple[str, ...] = ()
     """Labels or attributes that name the component, tried before the usual ones (service.name, app, job …)."""
@@ -232,7 +247,7 @@ class Configuration:
         return self.analysts or max(1, (os.cpu_count() or 1) - 1)
 
 
-_MAY_BE_ZERO = ("port", "analysts", "settle_seconds", "join_hops")
+_MAY_BE_ZERO = ("port", "grpc_port", "analysts", "settle_seconds", "join_hops")
 _LISTS = ("targets", "sources")
 _SHORTEST_TOKEN = 32
 _CHOICES: dict[str, tuple[str, ...]] = {

@@ -20,7 +20,7 @@ from rca.service.frames import Answer
 from rca.service.reading import Reference, describe_reference, read_window
 from rca.settings import Settings
 from rca.sources.bodies import Limits
-from rca.sources.naming import Naming
+from rca.sources.naming import Naming, is_bare_address
 from rca.sources.received import AlertNotice, Received
 from rca.sources.registry import PUSH_SOURCES
 from rca.stores.records import Entry
@@ -163,10 +163,14 @@ def read_push(
 
 
 def with_topology(received: Received) -> Received:
-    """The same, with what its spans say of the topology."""
-    if not len(received.spans):
-        return received
-    return replace(received, topology=received.topology.merge(topology_from_spans(received.spans)))
+    """The same, with what its spans and its clients' metrics say of the topology."""
+    called = {(key.component, key.peer) for key in received.samples.keys if key.peer and not is_bare_address(key.peer)}
+    topology = received.topology
+    if called:
+        topology = topology.merge(Topology.from_edges(called))
+    if len(received.spans):
+        topology = topology.merge(topology_from_spans(received.spans))
+    return received if topology is received.topology else replace(received, topology=topology)
 
 
 def pushed_of(received: Received, source: str) -> Pushed:

@@ -53,7 +53,7 @@ async def take_push(service: Service, push: Push) -> tuple[Pushed, bool]:
     if pushed.alerts:
         writes.append(service.store.append("events", pushed.alerts))
     telemetry = service.windows.append(kept, digest) if kept else None
-    _note(service, pushed)
+    note(service, pushed)
     new = sum([await asyncio.wrap_future(write) for write in writes])
     fresh = telemetry is not None and await asyncio.wrap_future(telemetry)
     if pushed.alerts and new and service.listeners:
@@ -105,7 +105,7 @@ async def _decode(
     return pushed, packed or None
 
 
-def _note(service: Service, pushed: Pushed) -> None:
+def note(service: Service, pushed: Pushed) -> None:
     """Remembers components and dependencies; nobody waits for it, and it comes again with the next push."""
     now = time.time_ns()
     if names := [name for name in pushed.components if service.is_news("component", name)]:

@@ -18,6 +18,7 @@ from rca.service.configuration import Configuration
 from rca.service.jobs import JobRunner
 from rca.service.logs import LOGGER, trace_id
 from rca.service.metrics import Metrics
+from rca.service.receiving import Receiver
 from rca.service.workers import WorkerPool
 from rca.sources.naming import Naming
 from rca.stores import open_store
@@ -52,6 +53,7 @@ class Service:
     windows: WindowStore
     auth: Authenticator
     runner: JobRunner
+    receiver: Receiver
 
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
@@ -85,6 +87,8 @@ class Service:
         await asyncio.gather(self.decoders.start(), self.analysts.start(), asyncio.to_thread(_load))
         self.runner = JobRunner(self.configuration, self.store, self.files, self.analysts, self.metrics)
         await self.runner.start()
+        self.receiver = Receiver(self)
+        await asyncio.to_thread(self.receiver.start)
         self._tasks = [asyncio.create_task(self._maintain())]
         self._tasks += [asyncio.ensure_future(begin()) for begin in self.background]
         self.ready = True
@@ -95,6 +99,8 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if hasattr(self, "receiver"):
+            await asyncio.to_thread(self.receiver.stop)
         if hasattr(self, "runner"):
             await self.runner.stop(self.configuration.stop_seconds)
         await asyncio.gather(self.decoders.close(), self.analysts.close())

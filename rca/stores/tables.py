@@ -14,10 +14,12 @@ from rca.formats.parquet import load_parquet
 from rca.formats.rows import Rows, Table
 from rca.sources.received import Received
 from rca.sources.samples import samples_from_table, samples_to_table
+from rca.telemetry import Bools, LogBatch
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_LINE = ("times", "message", "trace", "span")
 SIGNALS = ("samples", "logs", "spans")
 
 
@@ -59,9 +61,37 @@ def unpack(signal: str, content: bytes, *, where: str) -> Received:
 
 
 def unpack_all(files: Sequence[tuple[str, bytes]]) -> Received:
-    """All of several files, as one."""
+    """All of several files, as one; a line that a file holds and another one as well is one line.
+
+    Senders deliver lines again in other batches (Kafka after a rebalance). Equal lines within one file
+    stay: they were written so often.
+    """
     parts = [unpack(signal, content, where=f"{signal}, file {i + 1}") for i, (signal, content) in enumerate(files)]
-    return Received.merge(parts) if parts else Received()
+    if not parts:
+        return Received()
+    logs = [i for i, part in enumerate(parts) if len(part.logs)]
+    if len(logs) > 1:
+        for i, kept in zip(logs, _first_deliveries([parts[i].logs for i in logs]), strict=True):
+            if not kept.all():
+                parts[i] = Received(logs=parts[i].logs.take(kept))
+    return Received.merge(parts)
+
+
+def _first_deliveries(batches: Sequence[LogBatch]) -> list[Bools]:
+    """Of each batch, which lines no earlier batch holds."""
+    import pandas as pd
+
+    sizes = [len(batch) for batch in batches]
+    columns = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in _LINE}
+    columns["component"] = np.concatenate([np.array(b.components, object)[b.component] for b in batches])
+    rows = pd.DataFrame(columns)
+    again = rows.duplicated(keep=False).to_numpy()  # few are: only these are looked at closely
+    kept = np.ones(len(rows), bool)
+    if again.any():
+        batch = np.repeat(np.arange(len(batches)), sizes)[again]
+        doubtful = rows[again].assign(batch=batch)
+        kept[again] = doubtful.groupby(list(columns), sort=False)["batch"].transform("min").to_numpy() == batch
+    return np.split(kept, np.cumsum(sizes)[:-1])
 
 
 def components_of(received: Received) -> set[str]:

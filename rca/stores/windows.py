@@ -40,6 +40,7 @@ _ORPHAN = HOUR  # a file that is in no manifest for so long belongs to a write t
 class _Parcel:
     content: Received | list[Packed]
     digest: str
+    also: Sequence[str]
     rows: int
     done: Future[bool]
 
@@ -69,10 +70,11 @@ class WindowStore:
         """Rows that wait to be written."""
         return self._rows
 
-    def append(self, content: Received | list[Packed], digest: str) -> Future[bool]:
+    def append(self, content: Received | list[Packed], digest: str, also: Sequence[str] = ()) -> Future[bool]:
         """Hands in samples, lines and spans, or files of them; done when they are durable.
 
-        The result is False where the same digest was stored before, and nothing was done.
+        The result is False where the same digest was stored before, and nothing was done. ``also`` are
+        further names that count as stored from then on.
 
         Raises:
             OverloadedError: too many rows wait already.
@@ -90,7 +92,7 @@ class WindowStore:
             if self._rows and self._rows + rows > CAPACITY:
                 raise OverloadedError("telemetry comes in faster than it is written", remedy="Send again in a second")
             self._rows += rows
-            self._waiting.put(_Parcel(content, digest, rows, done))
+            self._waiting.put(_Parcel(content, digest, also, rows, done))
         return done
 
     def files_of(self, window: Window) -> list[tuple[str, bytes]]:
@@ -219,7 +221,8 @@ class WindowStore:
         if loose:
             files += pack(Received.merge(loose))
         segments = [self._store_file(packed) for packed in files]
-        self._store.add_segments(segments, [parcel.digest for parcel in parcels], time.time_ns()).result()
+        names = {name for parcel in parcels for name in (parcel.digest, *parcel.also)}
+        self._store.add_segments(segments, sorted(names), time.time_ns()).result()
 
     def _store_file(self, packed: Packed) -> Segment:
         segment = Segment(
