@@ -58,8 +58,12 @@ class Endpoint:
     seconds: float = 10.0
     """How long one exchange may take."""
 
-    def client(self, allowed: Sequence[Network] = ()) -> httpx.Client:
-        """A guarded client for it; ``allowed`` are the networks of the whole service."""
+    def client(self, allowed: Sequence[Network] = (), *, seconds: float | None = None) -> httpx.Client:
+        """A guarded client for it; ``allowed`` are the networks of the whole service, ``seconds`` shorten an exchange.
+
+        Raises:
+            SettingsError: a network or the file of authorities is none.
+        """
         import ssl
 
         from rca.notify.guard import guarded_client
@@ -73,7 +77,7 @@ class Endpoint:
             except (OSError, ssl.SSLError) as bad:
                 raise SettingsError("is no PEM file", where=self.authority, remedy=_REMEDY) from bad
         return guarded_client(
-            allowed=(*allowed, *own), allow_http=self.allow_http, seconds=self.seconds, verify=context
+            allowed=(*allowed, *own), allow_http=self.allow_http, seconds=seconds or self.seconds, verify=context
         )
 
 

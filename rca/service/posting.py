@@ -21,6 +21,7 @@ from rca.types import MINUTE, SECOND, Window
 
 if TYPE_CHECKING:
     from rca.service.frames import Answer
+    from rca.service.pulling import Pulled
     from rca.service.state import Service
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -67,7 +68,7 @@ async def post_window(service: Service, posted: Posted) -> Filed:
     }
     answer = await service.decoders.call("read", parameters, [posted.body], seconds=_READ_SECONDS)
     if answer.values.get("reference"):
-        answer = await _assemble(service, answer.values, number)
+        answer = await assemble_window(service, answer.values, number)
     digest = await asyncio.to_thread(_digest, posted)
     return await _file(service, posted, answer, number, digest)
 
@@ -97,8 +98,14 @@ async def _check_queue(service: Service) -> None:
         raise OverloadedError(f"{waiting} analyses wait already", remedy="Send again later")
 
 
-async def _assemble(service: Service, told: Mapping[str, Any], number: str) -> Answer:
-    """The window that a reference means, out of what was ingested."""
+async def assemble_window(
+    service: Service, told: Mapping[str, Any], number: str, pulled: Pulled | None = None
+) -> Answer:
+    """The window that a reference means, out of what was ingested and what was ``pulled`` from elsewhere.
+
+    Raises:
+        NotFoundError: nothing is known about this time.
+    """
     components = list(told["components"])
     if told["labels"]:
         components.append(service.naming.origin(told["labels"]).component)
@@ -117,6 +124,9 @@ async def _assemble(service: Service, told: Mapping[str, Any], number: str) -> A
         asyncio.to_thread(service.store.entries, "events", span.start, span.end),
         asyncio.to_thread(service.topology),
     )
+    if pulled is not None:
+        files = [*files, *pulled.files]
+        topology = await asyncio.to_thread(topology.merge, pulled.received.topology)
     if not files and not changes and not alerts:
         raise NotFoundError(
             "nothing was ingested about this time",

@@ -12,6 +12,7 @@ from rca.errors import RCAError
 from rca.notify.endpoints import CALLS, METRICS, Source
 from rca.notify.networks import Network, read_networks
 from rca.service.logs import LOGGER
+from rca.service.operations import with_topology
 from rca.sources.asking import Server
 from rca.sources.received import Received
 from rca.stores.tables import pack
@@ -63,7 +64,7 @@ class Puller:
         """
         told = await self._ask_all(lambda source, client: self._ask(source, client, window, baseline))
         received = [part for part, _ in told if part is not None]
-        merged = await asyncio.to_thread(Received.merge, received) if received else Received()
+        merged = await asyncio.to_thread(lambda: with_topology(Received.merge([Received(), *received])))
         packed = await asyncio.to_thread(pack, merged)
         warnings = [warning for _, warning in told if warning] + list(merged.warnings)
         return Pulled(
@@ -75,7 +76,8 @@ class Puller:
         now = time.time_ns()
         window = Window(start=now - int(minutes * 60 * SECOND), end=now)
         told = await self._ask_all(lambda source, client: self._ask_topology(source, client, window))
-        return await asyncio.to_thread(Received.merge, [Received(), *(part for part, _ in told if part is not None)])
+        parts = [part for part, _ in told if part is not None]
+        return await asyncio.to_thread(lambda: with_topology(Received.merge([Received(), *parts])))
 
     async def _ask_all(self, ask: _Asking) -> list[tuple[Received | None, str]]:
         tasks = [asyncio.create_task(asyncio.to_thread(self._guarded, source, ask)) for source in self._sources]
