@@ -8,6 +8,7 @@ demand explains nothing here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -46,9 +47,7 @@ SMOOTHING = 3
 RISEN = 4.0
 RETRAIN = "Train the model again, or go back with `rca models rollback`"
 # The share of the deviation from which one metric deviates alone.
-LONE = 0.9
-# How often what is left out is estimated anew from what is known.
-ROUNDS = 2
+LONE = 0.75
 # Samples on both sides of the start of an anomaly in which a jump is looked for.
 AROUND = 12
 # Series worth naming in the sentence, and the share of the deviation that makes them so.
@@ -108,38 +107,34 @@ class _Found:
 def _ask_about(
     detector: Detector, frame: MetricFrame, known: npt.NDArray[np.bool_], usual: Array
 ) -> tuple[Array, Array]:
-    """What the detector says of the ``known`` series, the others set to what these make likely; see ``_ask``.
+    """Drifts (0 where unknown) and expected values (NaN where unknown) of the ``known`` series: (series, time) each.
 
-    Most detectors cannot leave a series out. It is set to its usual level first, then to what was expected of it.
-    """
-    assumed = np.broadcast_to(usual[:, None], frame.values.shape)
-    for _ in range(ROUNDS):
-        asked = replace(frame, values=np.where(known[:, None], frame.values, assumed).astype(np.float32))
-        expected = _ask(detector, asked)[1]
-        assumed = np.where(np.isfinite(expected), expected, assumed)
-    return _ask(detector, replace(frame, values=np.where(known[:, None], frame.values, assumed).astype(np.float32)))
-
-
-def _ask(detector: Detector, asked: MetricFrame) -> tuple[Array, Array]:
-    """Deviations (0 where unknown) and expected values (NaN where unknown), shape (series, time) each.
+    Most detectors cannot leave a series out: the others are set to their usual level, then to what was expected.
 
     Raises:
         DetectorError: the detector fails, or answers in another shape or with infinite numbers.
     """
+    asked = replace(frame, values=np.where(known[:, None], frame.values, usual[:, None]))
+    if not isinstance(detector, Relating):
+        return _known(_answer(detector.deviations, asked)), np.full(frame.values.shape, np.nan)
+    likely = _answer(detector.expected, asked)
+    asked = replace(asked, values=np.where(known[:, None] | ~np.isfinite(likely), asked.values, likely))
+    return _known(_answer(detector.drifts, asked)), _answer(detector.expected, asked)
+
+
+def _answer(ask: Callable[[MetricFrame], Array], asked: MetricFrame) -> Array:
+    """What a detector answers, shape (series, time), once it is known to be one; NaN where it knows nothing."""
     try:
-        if isinstance(detector, Relating):
-            drifts, expected = detector.drifts(asked), detector.expected(asked)
-        else:
-            drifts, expected = detector.deviations(asked), np.full(asked.values.shape, np.nan)
+        answer = ask(asked)
     except (ArithmeticError, IndexError, KeyError, TypeError, ValueError) as error:
         problem = f"the detector fails on this window ({type(error).__name__}: {error})"
         raise DetectorError(problem, remedy=RETRAIN) from error
-    if drifts.shape != asked.values.shape or expected.shape != drifts.shape or bool(np.isinf(drifts).any()):
+    if answer.shape != asked.values.shape or bool(np.isinf(answer).any()):
         raise DetectorError("the detector's answer does not fit the window", remedy=RETRAIN)
-    if not np.isfinite(drifts).any():
+    if not np.isfinite(answer).any():
         problem = "it knows none of the incident's series, or the window is too short for it"
         raise DetectorError(problem, remedy="Give the model of this system, and at least a dozen samples")
-    return _known(drifts), expected
+    return answer
 
 
 def _inside(context: Context, frame: MetricFrame) -> npt.NDArray[np.bool_]:
