@@ -20,6 +20,7 @@ from rca.types import Case, Report
 
 if TYPE_CHECKING:
     from rca.learning.learned import LearnedModel
+    from rca.similar import Precedents
 
 
 def analyze(
@@ -29,6 +30,7 @@ def analyze(
     rules: tuple[Rule, ...] | None = None,
     detector: Detector | None = None,
     learned: LearnedModel | str | Path | None = None,
+    precedents: Precedents | None = None,
 ) -> Report:
     """Explain one incident: ranked root causes, each with its evidence and the chain to the symptom.
 
@@ -41,6 +43,8 @@ def analyze(
             what it does not know, and where it is damaged, the robust one answers.
         learned: weights from confirmed causes, or where ``rca learn`` put them; they rank in the place
             of the untrained answer. Where they cannot be used, it stands, and the report says so.
+        precedents: confirmed incidents. The report names the nearest, and without learned weights they decide
+            between candidates that the evidence does not separate.
 
     Raises:
         InputError: the case contradicts itself.
@@ -48,15 +52,24 @@ def analyze(
     settings = settings or Settings()
     stages = Stages()
     context, graph, ranking = trace_causes(case, settings, stages, rules=rules, detector=detector)
+    untrained = ranking
     if learned is not None:
         from rca.learning.reranking import rerank
 
         with stages("learned"):
             ranking = rerank(ranking, graph, context, learned, stages)
+    advice = None
+    if precedents is not None:
+        from rca.similar.advice import ask_precedents
+
+        with stages("similar"):
+            advice = ask_precedents(untrained, graph, context, precedents)
+            ranking = advice.weigh(ranking, stages)
     with stages("suspects"):
         suspicion = rank_suspects(context, ranking.first, ranking.onset)
     with stages("report"):
-        return write_report(context, graph, ranking, suspicion, stages)
+        report = write_report(context, graph, ranking, suspicion, stages)
+        return report if advice is None else advice.tell(report)
 
 
 def trace_causes(

@@ -276,6 +276,7 @@ class RootCause:
     candidates; ``chain`` are the events from the cause to a symptom; ``beside`` what else was seen
     on the component and does not count; ``against`` says why this is not the first candidate.
     Where learned weights ranked, ``score`` is their belief, and its log odds add up from ``learned``.
+    ``precedent`` is the share by which similar past incidents raised the strength of its evidence.
     """
 
     component: str
@@ -289,6 +290,7 @@ class RootCause:
     change: Suspect | None = None
     against: str = ""
     learned: tuple[Contribution, ...] = ()
+    precedent: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +301,28 @@ class Suspect:
     probability: float
     factors: Mapping[str, float]
     sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarIncident:
+    """A past incident that looked like this one, and what people confirmed of it.
+
+    ``similarity`` in [0, 1] orders. It is made of ``belief``, how likely this incident has the same ``kind`` of cause
+    (None where too little is confirmed to say), and ``resemblance``, how far the causality graphs are alike, both in
+    [0, 1]. ``shared`` names signs of both, those that few incidents show first; ``resolutions`` say what ended it.
+    """
+
+    incident: str
+    title: str
+    start: int
+    similarity: float
+    belief: float | None
+    resemblance: float
+    component: str
+    kind: str
+    change: str
+    resolutions: tuple[str, ...]
+    shared: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,6 +342,7 @@ class Report:
     the id of the change that is believed, or "none"; ``operational`` are causes that are no change
     (demand, a full host, bad data, the world outside): their severity is the belief in them.
     ``degraded`` are those of the ``warnings`` that say what could not be used and what answered in its place.
+    ``similar`` are confirmed incidents that looked like this one, nearest first, where a history was given.
     """
 
     incident: Incident
@@ -338,3 +363,4 @@ class Report:
     timings: Mapping[str, float] = field(default_factory=dict)
     first_failing: str = ""
     degraded: tuple[str, ...] = ()
+    similar: tuple[SimilarIncident, ...] = ()

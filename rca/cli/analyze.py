@@ -34,6 +34,9 @@ def analyze(
     learned: Annotated[
         Path | None, typer.Option("--learned", help="Learned weights: what `rca learn` wrote, or its folder.")
     ] = None,
+    similar: Annotated[
+        bool, typer.Option("--similar", help="Compare with confirmed incidents of the history (that of --graph).")
+    ] = False,
 ) -> None:
     """Find the root causes of an incident."""
     from rca.cases.folder import read_case
@@ -62,9 +65,17 @@ def analyze(
             situation = situate(knowledge, given, hops=hops)
         given, warnings = situation.case, situation.warnings
 
+    precedents = None
+    if similar:
+        from rca.cli.graph_option import open_graph
+        from rca.similar.history import read_precedents
+
+        with open_graph(graph, None) as knowledge:
+            precedents = read_precedents(knowledge, but=(given.incident.id,))
+
     from rca.pipeline import analyze as explain
 
-    report = explain(given, settings, learned=learned)
+    report = explain(given, settings, learned=learned, precedents=precedents)
     report = replace(report, warnings=(*warnings, *report.warnings))
     if form == "json":
         from rca.report.document import to_json

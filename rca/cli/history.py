@@ -161,6 +161,42 @@ def show_one(
         console.print(printable(f"{to_text(end.at)} {end.by}: {end.text}"))
 
 
+@app.command("similar")
+def similar(
+    incident: IncidentId,
+    most: Annotated[int, typer.Option("--most", min=1, max=100, help="How many to name.")] = 5,
+    form: FormatOption = "table",
+    graph: GraphOption = None,
+    tenant: TenantOption = None,
+) -> None:
+    """Which confirmed incidents looked like this one, and what ended them?"""
+    from rca.report.document import similar_document
+    from rca.similar.advice import similar_incident
+    from rca.similar.history import portrait_of, read_precedents
+
+    with open_graph(graph, tenant) as knowledge:
+        portrait = portrait_of(knowledge.incident(incident))
+        found = read_precedents(knowledge, but=(incident,)).nearest(portrait, most)
+    rows = [similar_document(similar_incident(one)) for one in found]
+    if form == "json":
+        import msgspec
+
+        write_text(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+        return
+    lines = [
+        [
+            f"{row['similarity']:.2f}",
+            row["incident"],
+            row["start"],
+            row["component"],
+            row["kind"],
+            "; ".join(row["resolutions"]),
+        ]
+        for row in rows
+    ]
+    output().print(table(("similarity", "incident", "start", "component", "kind", "ended by"), lines, right=(0,)))
+
+
 @app.command("deployments")
 def deployments(
     change: Annotated[str, typer.Argument(metavar="CHANGE", help="Its id or name; default: all that broke.")] = "",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rca.knowledge.records import NO_CHANGE, Feedback, Resolution
 from rca.knowledge.rows import Batch, Row, check_key, storable
+from rca.knowledge.surroundings import SURROUNDINGS, surroundings_of
 from rca.report.document import to_document
 from rca.types import Change, Event, Report
 
@@ -27,7 +28,7 @@ def batch_of(report: Report, *, changes: Sequence[Change] = (), topology: Topolo
     incident = check_key(report.incident.id, "the incident")
     named = {change.id: change for change in (*changes, *(suspect.change for suspect in report.suspects))}
     rows: dict[str, list[Row]] = {
-        "incidents": [_incident(report)],
+        "incidents": [_incident(report, topology)],
         "events": [_event(incident, number, event) for number, event in enumerate(report.graph.events)],
         "links": _links(incident, report.graph),
         "causes": _causes(incident, report),
@@ -95,7 +96,7 @@ def _team_of(component: str, topology: Topology | None) -> str:
     return ""
 
 
-def _incident(report: Report) -> Row:
+def _incident(report: Report, topology: Topology | None) -> Row:
     incident, first = report.incident, report.root_causes[0] if report.root_causes else None
     return {
         "id": check_key(incident.id, "the incident"),
@@ -109,7 +110,7 @@ def _incident(report: Report) -> Row:
         "kind": "" if first is None or first.event is None else storable(first.event.kind),
         "change": "" if report.culprit == NO_CHANGE else storable(report.culprit),
         "missing": [storable(each) for each in report.missing],
-        "report": _json(to_document(report)),
+        "report": _json({**to_document(report), SURROUNDINGS: surroundings_of(report, topology)}),
     }
 
 
@@ -182,4 +183,9 @@ def _maybe(time: int | None) -> int | None:
 
 
 def _json(values: Mapping[str, Any]) -> str:
-    return storable(json.dumps(dict(sorted(values.items())), ensure_ascii=False))
+    return storable(json.dumps(dict(sorted(values.items())), ensure_ascii=False, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    """A number or truth value of numpy, which JSON does not know, as Python's own."""
+    return value.item()

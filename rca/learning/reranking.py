@@ -56,7 +56,7 @@ def rerank(
         order=codes[order],
         strength=-np.log1p(-believed),
         first=first,
-        onset=_onset(ranking, int(codes[order[0]])),
+        onset=ranking.onset_of(int(codes[order[0]])),
         belief=Belief(
             source=model.title,
             probability=believed,
@@ -86,9 +86,3 @@ def _usable(learned: LearnedModel | str | Path, stages: Stages) -> LearnedModel 
         )
         return None
     return model
-
-
-def _onset(ranking: Ranking, component: int) -> int:
-    """When the first candidate's reasons began; the untrained onset where it has none."""
-    rows = ranking.blame.because(component)
-    return min((ranking.events[i].start for i in rows), default=ranking.onset)

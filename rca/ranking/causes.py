@@ -75,6 +75,10 @@ class Ranking:
         """1 - exp(-strength): in [0, 1), 0.63 for one full piece of evidence, 0.86 for two."""
         return 1.0 - np.exp(-self.strength)
 
+    def onset_of(self, component: int) -> int:
+        """When a component's reasons began, ns; the ranking's onset where it has none."""
+        return min((self.events[i].start for i in self.blame.because(component)), default=self.onset)
+
 
 def rank_causes(graph: CausalityGraph, context: Context) -> Ranking:
     """Rank the components of a causality graph by how much they are to blame.

@@ -13,7 +13,7 @@ import msgspec
 
 from rca.report.advice import contact_of, first_steps
 from rca.report.wording import headline
-from rca.types import Case, Change, Event, Incident, Report, RootCause, Suspect, Window, to_text
+from rca.types import Case, Change, Event, Incident, Report, RootCause, SimilarIncident, Suspect, Window, to_text
 
 SCHEMA = "rca.report/1"
 _DIGITS = 6  # enough to tell scores apart, too few for the last bits of different processors to show
@@ -22,8 +22,9 @@ _DIGITS = 6  # enough to tell scores apart, too few for the last bits of differe
 def to_document(report: Report, *, case: Case | None = None, timings: bool = False) -> dict[str, Any]:
     """The report as dictionaries, lists, texts and numbers.
 
-    ``case`` adds owners and runbooks where its topology or its alerts name them. ``events`` holds each event that the document mentions once, by id; ``edges`` the links among
-    them. ``timings`` adds the seconds of each stage, which differ from run to run.
+    ``case`` adds owners and runbooks where its topology or its alerts name them. ``events`` holds each event that the
+    document mentions once, by id; ``edges`` the links among them. ``timings`` adds the seconds of each stage, which
+    differ from run to run.
     """
     events = mentioned_events(report)
     document: dict[str, Any] = {
@@ -51,6 +52,8 @@ def to_document(report: Report, *, case: Case | None = None, timings: bool = Fal
         "events": {event.id: _event(event) for event in events},
         "edges": _edges(report, events),
     }
+    if report.similar:
+        document["similar"] = [similar_document(past) for past in report.similar]
     if timings:
         document["timings"] = {name: _number(seconds) for name, seconds in report.timings.items()}
     return document
@@ -116,6 +119,7 @@ def _cause(rank: int, cause: RootCause) -> dict[str, Any]:
         "change": None if cause.change is None else cause.change.change.id,
         "against": cause.against,
         **_learned(cause),
+        **({"precedent": _number(cause.precedent)} if cause.precedent else {}),
     }
 
 
@@ -123,6 +127,23 @@ def _learned(cause: RootCause) -> dict[str, Any]:
     """What the log odds of a score that learned weights gave add up from; nothing where they did not rank."""
     parts = [{"what": p.what, "events": list(p.events), "value": _number(p.value)} for p in cause.learned]
     return {"learned": parts} if parts else {}
+
+
+def similar_document(past: SimilarIncident) -> dict[str, Any]:
+    """A similar past incident as plain values."""
+    return {
+        "incident": past.incident,
+        "title": past.title,
+        "start": to_text(past.start),
+        "similarity": _number(past.similarity),
+        "belief": None if past.belief is None else _number(past.belief),
+        "resemblance": _number(past.resemblance),
+        "component": past.component,
+        "kind": past.kind,
+        "change": past.change,
+        "resolutions": list(past.resolutions),
+        "shared": list(past.shared),
+    }
 
 
 def _event(event: Event) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rca.report.drawing import CARD, draw
 from rca.report.evidence_series import find_series
 from rca.report.plots import BAR_ROW, HEIGHT, LANE_WIDTH, WIDTH, plot, timeline
 from rca.report.selection import Selection, select
-from rca.report.wording import event_sentence, headline, kind_text, listing, title
+from rca.report.wording import event_sentence, headline, kind_text, listing, raised_sentences, similar_cause, title
 from rca.types import Case, Report
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def render_page(report: Report, case: Case | None = None) -> str:
             groups=group,
             shown_groups=_shown_groups(selection, group),
             omitted=selection.omitted,
+            raised=raised_sentences(report),
             links=selection.links,
             plots=[plot(each, report) for each in series],
             plot_size=(WIDTH, HEIGHT),
@@ -118,6 +119,7 @@ def _environment() -> Environment:
         "listing": listing,
         "sentence": event_sentence,
         "meaning": kind_text,
+        "confirmed": similar_cause,
         "is_link": lambda text: text.startswith(("https://", "http://")),
     }
     environment.filters.update(filters)

@@ -12,7 +12,17 @@ from rich.text import Text
 
 from rca.quantities import clock, duration, moment, percent
 from rca.report.advice import contact_of, first_steps
-from rca.report.wording import certainty, event_sentence, headline, kind_text, listing, named_change, title
+from rca.report.wording import (
+    certainty,
+    event_sentence,
+    headline,
+    kind_text,
+    listing,
+    named_change,
+    raised_sentences,
+    similar_sentence,
+    title,
+)
 
 if TYPE_CHECKING:
     from rca.types import Case, Event, Report, RootCause
@@ -49,6 +59,7 @@ def _parts(report: Report, case: Case | None) -> Iterable[RenderableType]:
         yield from _others(report)
         yield from _section("Possible causes other than a change", [_believed(event) for event in report.operational])
         yield from _suspects(report)
+        yield from _section("Similar past incidents", _similar(report))
     # The headline of an inconclusive answer says the first.
     yield from _section("What is missing", report.missing[report.verdict == "inconclusive" :], bullet="- ")
     yield from _section("Warnings", report.warnings, bullet="! ")
@@ -169,6 +180,11 @@ def _suspects(report: Report) -> Iterable[RenderableType]:
         "Changes under suspicion" if report.culprit != "none" else "Changes, none of which is believed to have done it"
     )
     yield from _section(name, lines)
+
+
+def _similar(report: Report) -> list[str]:
+    lines = [f"{percent(past.similarity):>5}  {similar_sentence(past)}" for past in report.similar]
+    return [*lines, *raised_sentences(report)] if lines else []
 
 
 def _section(name: str, lines: Iterable[str | Text], *, bullet: str = "") -> Iterable[RenderableType]:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from rca.kinds import load_kinds
 from rca.quantities import percent
-from rca.types import Event, Report, RootCause, Suspect
+from rca.types import Event, Report, RootCause, SimilarIncident, Suspect
 
 # Below this the first candidate is hardly likelier than the second of two: say so in words.
 _SURE, _LIKELY = 0.8, 0.5
+# Less than this rounds to no percent.
+_WORTH_SAYING = 0.005
 
 
 def listing(names: Sequence[str], most: int = 8) -> str:
@@ -57,6 +59,24 @@ def event_sentence(event: Event) -> str:
 def named_change(suspect: Suspect) -> str:
     """A change by its name, and what is said of it."""
     return f"“{suspect.change.name}” {suspect.sentence}"
+
+
+def similar_cause(past: SimilarIncident) -> str:
+    """What was confirmed of a past incident."""
+    return f"{past.component}, {past.kind}" if past.kind else past.component
+
+
+def similar_sentence(past: SimilarIncident) -> str:
+    """A past incident by its name, what was confirmed of it, and what ended it."""
+    name = f"“{past.title}” ({past.incident})" if past.title else past.incident
+    ended = f"; ended by: {'; '.join(past.resolutions)}" if past.resolutions else ""
+    return f"{name}: {similar_cause(past)}{f', {past.change}' if past.change else ''}{ended}"
+
+
+def raised_sentences(report: Report) -> tuple[str, ...]:
+    """By how much similar incidents raise the strength of the candidates' evidence."""
+    raised = [cause for cause in report.root_causes if cause.precedent >= _WORTH_SAYING]
+    return tuple(f"They raise the strength of {cause.component} by {percent(cause.precedent)}." for cause in raised)
 
 
 def kind_text(event: Event) -> str:
