@@ -121,7 +121,7 @@ class Alerting:
         progress("reading the window")
         title = title_of(alerts)
         told = {
-            "components": sorted({alert.component for alert in alerts}),
+            "components": sorted({alert.component for alert in _fired(alerts)}),
             "labels": {},
             "start": window.start,
             "end": window.end,
@@ -259,6 +259,11 @@ def _window(alerts: Sequence[AlertRecord], record: IncidentRecord, now: int) -> 
     )
     end = max(detected + SECOND, min(now, detected + _AFTER))
     return Window(start=detected - _BEFORE, end=end), detected
+
+
+def _fired(alerts: Sequence[AlertRecord]) -> Sequence[AlertRecord]:
+    """Alerts; pages, which repeat what alerts said, only where there is nothing else."""
+    return [alert for alert in alerts if not alert.page] or alerts
 
 
 def _reference(incident: str, title: str, detected: int) -> str:

@@ -124,6 +124,8 @@ async def assemble_window(
         asyncio.to_thread(service.store.entries, "events", span.start, span.end),
         asyncio.to_thread(service.topology),
     )
+    # A page repeats what alerts said, of a service that is no component.
+    alerts = [entry for entry in alerts if entry.source != "pagerduty"] or alerts
     if pulled is not None:
         files = [*files, *pulled.files]
         topology = await asyncio.to_thread(topology.merge, pulled.received.topology)
