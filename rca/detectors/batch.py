@@ -70,12 +70,12 @@ class Residuals:
 
 def mean_power(gaps: Floats, known: Bools | None) -> Floats:
     """Mean square over the known samples of each window: shape (C, N, w, M) to (C, N, M), NaN without any."""
-    squares = np.square(gaps)
+    if known is not None:
+        gaps = np.where(known, gaps, np.float32(0))
+    total: Floats = np.einsum("cnwm,cnwm->cnm", gaps, gaps)
     if known is None:
-        mean: Floats = squares.mean(axis=2)
-        return mean
+        return total / np.float32(gaps.shape[2])
     count = known.sum(axis=2, dtype=np.float32)
-    total = np.where(known, squares, np.float32(0)).sum(axis=2)
     return np.where(count > 0, total / np.maximum(count, 1), np.float32(np.nan))
 
 
@@ -88,7 +88,8 @@ def window_residuals(expect: Callable[[Floats], Floats], samples: Floats, ends: 
     """
     shape = (len(samples), len(ends), WINDOW, samples.shape[2])
     windows = window_view(fill_forward(samples))[:, ends]
-    gaps = np.subtract(windows, expect(windows)).reshape(shape)
+    expected = expect(windows)
+    gaps = np.subtract(windows, expected, out=expected).reshape(shape)
     if bool((ends >= WINDOW - 1).all()) and not np.isnan(samples).any():
         return Residuals(newest=gaps[:, :, -1], power=mean_power(gaps, None))
     known = window_view(~np.isnan(samples))[:, ends].reshape(shape)

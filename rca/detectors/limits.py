@@ -88,9 +88,11 @@ def judged_windows(samples: Floats, known_series: Bools, size: int) -> Bools:
         known_series: shape (C, M), the series that history had.
         size: samples of a window.
     """
+    ends = np.arange(1, samples.shape[1] + 1)
+    if bool(known_series.all()) and not np.isnan(samples).any():
+        return np.tile(ends >= LEAST_KNOWN * size, (len(samples), 1))
     known: npt.NDArray[np.int64] = (~np.isnan(samples)).sum(axis=2)
     total = np.concatenate([np.zeros((len(known), 1), np.int64), np.cumsum(known, axis=1)], axis=1)
-    ends = np.arange(1, known.shape[1] + 1)
     inside = total[:, ends] - total[:, np.maximum(ends - size, 0)]
     due = size * known_series.sum(axis=1)[:, None]
     enough: Bools = (inside >= LEAST_KNOWN * due) & (inside > 0)

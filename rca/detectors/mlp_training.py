@@ -61,10 +61,9 @@ def _warm_start(batch: Batch, layout: Layout, learn: TrainingWindows, *, spare: 
     """Networks that do what principal components do; the worst windows are left out, and those count that bent them."""
     code = layout.shapes["b2"][0]
     flat = _embed(layout, *leading_directions(learn.windows, learn.weight, code))
-    power = torch.linalg.vector_norm(learn.windows, dim=2).square_()
-    before = (power * learn.weight).sum(dim=1)
+    power = torch.linalg.vector_norm(learn.windows, dim=2).square_().mul_(learn.weight)
     learn.trim(window_errors(flat, layout, learn, _expect))
-    bent = (power * learn.weight).sum(dim=1) < (1 - BENDING) * before
+    bent = (power * learn.weight).sum(dim=1) < (1 - BENDING) * power.sum(dim=1)
     if bool(bent.any()):
         at = torch.nonzero(bent)[:, 0]
         flat[at] = _embed(layout, *leading_directions(learn.windows[at], learn.weight[at], code))

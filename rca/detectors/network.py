@@ -43,6 +43,8 @@ from rca.types import Window
 STRIDE = 2
 # Numbers that the windows of components scored at once may take: 32 MiB.
 BUDGET = 1 << 23
+# Windows that a score looks back over: its own, those of the forecasts in it, what holes in them are filled from.
+LOOK_BACK = 3
 # Mean residuals over a window below half of what single ones are in health are none.
 LEAST_DRIFT = 0.5
 
@@ -247,7 +249,9 @@ class NetworkDetector(ABC):
 
     def score_newest(self, window: MetricFrame) -> ComponentScores:
         """The last column of ``score_components``, without what it takes to know the others."""
-        return self._score_components(window, np.arange(len(window.times))[-1:])
+        needed = slice(-LOOK_BACK * WINDOW, None)
+        newest = replace(window, times=window.times[needed], values=window.values[:, needed])
+        return self._score_components(newest, np.arange(len(newest.times))[-1:])
 
     def _score_components(self, window: MetricFrame, ends: Rows) -> ComponentScores:
         scores = score_of(self.component_errors(window, ends), np.float32(1))
@@ -258,12 +262,11 @@ class NetworkDetector(ABC):
 
         NaN where unknown.
         """
-        place = {name: i for i, name in enumerate(window.components)}
         out = np.full((len(window.components), len(ends)), np.nan, np.float32)
         for fitted, rows, residuals, judged in self._measure(window, ends):
             size = component_deviations(residuals, fitted.unit, judged)
-            present = np.flatnonzero((rows >= 0).any(axis=1)).tolist()
-            at = [place[fitted.group.names[i]] for i in present]
+            present = (rows >= 0).any(axis=1)
+            at = window.component[rows.max(axis=1)[present]]
             out[at] = (size / fitted.component_limit[:, None])[present]
         return out
 

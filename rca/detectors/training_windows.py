@@ -103,17 +103,14 @@ class TrainingWindows:
         kept = torch.arange(errors.shape[1], device=errors.device) < keep
         return ordered.masked_fill(~kept, 0.0).sum(dim=1) / keep[:, 0].clamp_min(1)
 
-    def trim(self, errors: torch.Tensor) -> torch.Tensor:
-        """Leave the worst windows out from here on; for which components that changes anything, shape (C,)."""
+    def trim(self, errors: torch.Tensor) -> None:
+        """Leave the worst windows out from here on."""
         counts = self.share > 0
         ordered = errors.masked_fill(~counts, torch.inf).sort(dim=1).values
         number = counts.sum(dim=1, keepdim=True)
         middle = ordered.gather(1, (number // 2).clamp_max(errors.shape[1] - 1))
         last = ordered.gather(1, (torch.ceil((1 - TRIMMED) * number).long() - 1).clamp_min(0))
-        weight = (counts & (errors <= torch.maximum(last, FAR * middle))).to(self.weight)
-        changed = (weight != self.weight).any(dim=1)
-        self.weight = weight
-        return changed
+        self.weight = (counts & (errors <= torch.maximum(last, FAR * middle))).to(self.weight)
 
     def select(self, going: torch.Tensor) -> Self:
         """Some of the components."""
