@@ -92,6 +92,28 @@ class ReportDocument(BaseModel):
     ranking: list[dict[str, Any]]
 
 
+class SimilarView(BaseModel):
+    """A confirmed incident that looked like another; docs/similar.md says what its numbers mean."""
+
+    incident: str
+    title: str
+    start: str
+    similarity: float
+    belief: float | None
+    resemblance: float
+    component: str
+    kind: str
+    change: str
+    resolutions: list[str]
+    shared: list[str]
+
+
+class SimilarIncidents(BaseModel):
+    """The nearest confirmed incidents, nearest first."""
+
+    similar: list[SimilarView]
+
+
 class Accuracy(BaseModel):
     """How often the confirmed cause was among the first k, and the mean reciprocal of its rank."""
 

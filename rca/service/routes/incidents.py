@@ -24,6 +24,7 @@ from rca.service.schemas import (
     IncidentPage,
     JobView,
     ReportDocument,
+    SimilarIncidents,
 )
 from rca.service.state import Service
 from rca.service.views import (
@@ -208,6 +209,21 @@ async def show_graph(
     job, graph = await read(service_of(request).store.report, incident, part)
     media = JSON if form == "json" else "application/graphml+xml"
     return compressed(graph, media, request.headers.get("accept-encoding", ""), {"ETag": f'"{job}"'})
+
+
+@router.get(
+    "/incidents/{incident}/similar",
+    summary="Similar incidents",
+    dependencies=[needs("read")],
+    responses={200: {"model": SimilarIncidents}, **problems(404, 422)},
+)
+async def show_similar(
+    request: Request, incident: IncidentId, limit: Annotated[int, Query(ge=1, le=50)] = 5
+) -> Response:
+    """Confirmed incidents whose causality graphs resemble this one's, with their causes and what was noted of them."""
+    from rca.service.similar import similar_incidents
+
+    return answer({"similar": await read(similar_incidents, service_of(request).store, incident, limit)})
 
 
 @router.post(
