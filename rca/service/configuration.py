@@ -187,6 +187,15 @@ class Configuration:
     sources: tuple[Source, ...] = ()
     """Who is asked for telemetry when an alert opens an incident: a list in the file, described there too."""
 
+    incident_sources: tuple[str, ...] = ("alertmanager", "grafana", "pagerduty")
+    """Whose alerts open incidents: alertmanager, grafana, pagerduty, kubernetes, other; the rest are evidence."""
+
+    pull_seconds: float = 15.0
+    """How long all sources together may take to answer; what is late is left out, and the report says so."""
+
+    survey_minutes: float = 10.0
+    """How often sources are asked who calls whom, so that alerts of one failure find each other."""
+
     settle_seconds: float = 2.0
     """How long an incident waits for further alerts before it is analysed."""
 

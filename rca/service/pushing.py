@@ -56,7 +56,7 @@ async def take_push(service: Service, push: Push) -> tuple[Pushed, bool]:
     note(service, pushed)
     new = sum([await asyncio.wrap_future(write) for write in writes])
     fresh = telemetry is not None and await asyncio.wrap_future(telemetry)
-    if pushed.alerts and new and service.listeners:
+    if pushed.alerts and service.listeners:  # also what came before: it may not have got so far then
         notices = [msgspec.json.decode(entry.body.encode(), type=AlertNotice) for entry in pushed.alerts]
         for listener in service.listeners:
             await listener(notices)

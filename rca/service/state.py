@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rca.errors import NotFoundError, RCAError, StoreError
+from rca.service.alerting import Alerting
 from rca.service.auth import Authenticator, admin_token, make_token
 from rca.service.bodies import BodyReader
 from rca.service.configuration import Configuration
@@ -53,6 +54,7 @@ class Service:
     windows: WindowStore
     auth: Authenticator
     runner: JobRunner
+    alerting: Alerting
     receiver: Receiver
 
     def __init__(self, configuration: Configuration) -> None:
@@ -86,6 +88,8 @@ class Service:
         await self._ensure_admin()
         await asyncio.gather(self.decoders.start(), self.analysts.start(), asyncio.to_thread(_load))
         self.runner = JobRunner(self.configuration, self.store, self.files, self.analysts, self.metrics)
+        self.alerting = Alerting(self)
+        self.alerting.attach()
         await self.runner.start()
         self.receiver = Receiver(self)
         await asyncio.to_thread(self.receiver.start)

@@ -1,0 +1,338 @@
+"""An alert becomes one incident, its telemetry is pulled, and each page is told the cause once."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+
+from rca.notify.endpoints import Source, Target
+from rca.types import SECOND, to_text
+
+GROUP = '{}:{alertname="HighLatency"}'
+KEY = hashlib.sha256(GROUP.encode()).hexdigest()
+SLOW = {"web": (50.0, 450.0), "cart": (20.0, 420.0), "cart-db": (4.0, 400.0), "mail": (9.0, 9.0)}
+CALLS = [("web", "cart"), ("cart", "cart-db"), ("web", "mail")]
+TIMES = {"settle_seconds": 0.2, "follow_up_seconds": 600.0, "baseline_minutes": 20, "decoders": 1}
+
+
+@dataclass
+class Asked:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass
+class Outside:
+    """PagerDuty, Slack, a webhook and Prometheus, all on loopback."""
+
+    detected: float
+    asked: list[Asked] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    alert_keys: tuple[str, ...] = (KEY,)
+    refuse: dict[str, list[int]] = field(default_factory=dict)
+    prometheus_is_down: bool = False
+
+    def __post_init__(self) -> None:
+        outside = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._answer("GET", None)
+
+            def do_POST(self) -> None:
+                content = self.rfile.read(int(self.headers["Content-Length"]))
+                is_form = "form" in self.headers.get("Content-Type", "")
+                self._answer("POST", parse_qs(content.decode()) if is_form else json.loads(content))
+
+            def _answer(self, method: str, body: Any) -> None:
+                status, answer = outside.answer(Asked(method, self.path, dict(self.headers.items()), body))
+                content = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, format: str, *args: object) -> None:
+                return
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def answer(self, asked: Asked) -> tuple[int, Any]:
+        if asked.path.endswith("/query_range"):
+            return (500, {}) if self.prometheus_is_down else (200, self.samples(asked.body))
+        self.asked.append(asked)
+        if (wanted := self.refuse.get(asked.path)) and asked.method == "POST":
+            return wanted.pop(0), {"error": "later"}
+        if asked.path.endswith("/alerts"):
+            return 200, {"alerts": [{"id": "A", "alert_key": key} for key in self.alert_keys]}
+        if asked.path.endswith("/notes"):
+            if asked.method == "GET":
+                return 200, {"notes": [{"id": "n", "content": text} for text in self.notes]}
+            self.notes.append(asked.body["note"]["content"])
+        return 200, {"status": "success"}
+
+    def samples(self, form: dict[str, list[str]]) -> dict[str, Any]:
+        """Latencies every 15 s, high from five minutes before the alert on; and who calls whom."""
+        start, end, step = (float(form[name][0]) for name in ("start", "end", "step"))
+        times = [start + step * i for i in range(int((end - start) / step) + 1)]
+        rows = []
+        if "latency" in form["query"][0]:
+            for component, (healthy, slow) in SLOW.items():
+                values = [
+                    [t, str((slow if t >= self.detected - 300 else healthy) * (1 + 0.02 * (i * 7 % 5 - 2)))]
+                    for i, t in enumerate(times)
+                ]
+                rows.append({"metric": {"__name__": "latency_ms", "service": component}, "values": values})
+            full = [[t, str(100 if t >= self.detected - 300 else 20 + i % 3)] for i, t in enumerate(times)]
+            rows.append({"metric": {"__name__": "connections", "service": "cart-db"}, "values": full})
+        else:
+            for caller, callee in CALLS:
+                labels = {"__name__": "traces_service_graph_request_total", "client": caller, "server": callee}
+                rows.append({"metric": labels, "values": [[t, str(10 * i)] for i, t in enumerate(times)]})
+        return {"status": "success", "data": {"resultType": "matrix", "result": rows}}
+
+    def told(self, path: str, method: str = "POST") -> list[Asked]:
+        return [each for each in self.asked if each.path == path and each.method == method]
+
+    def endpoints(self) -> dict[str, Any]:
+        own = {"allow_http": True, "seconds": 5.0}
+        targets = (
+            Target(
+                name="notes", form="pagerduty-note", url=self.url, secret="pd-token", sender="ada@shop.example", **own
+            ),
+            Target(name="chat", form="slack", url=f"{self.url}/slack", **own),
+            Target(name="hook", form="webhook", url=f"{self.url}/hook", secret="hook-secret", **own),
+            Target(name="events", form="pagerduty-event", url=self.url, secret="routing", **own),
+        )
+        queries = {"latency": "latency_ms", "calls": "traces_service_graph_request_total"}
+        source = Source(name="metrics", kind="prometheus", url=self.url, queries=queries, **own)
+        return {
+            "targets": targets,
+            "sources": (source,),
+            "allowed_networks": ("127.0.0.0/8",),
+            "public_url": "https://rca.example",
+            "pagerduty_secrets": ("webhook-secret",),
+            **TIMES,
+        }
+
+
+@pytest.fixture
+def outside() -> Iterator[Outside]:
+    made = Outside(detected=time.time() - 30)
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+def alertmanager(detected: float, *components: str, status: str = "firing", group: str = GROUP) -> dict[str, Any]:
+    begin = to_text(int(detected * SECOND))
+    ended = to_text(int((detected + 20) * SECOND)) if status == "resolved" else "0001-01-01T00:00:00Z"
+    alerts = [
+        {
+            "status": status,
+            "labels": {"alertname": "HighLatency", "service": name, "severity": "critical", "team": "shop"},
+            "annotations": {"summary": f"{name} is slow", "runbook_url": "https://runbooks.example/latency"},
+            "startsAt": begin,
+            "endsAt": ended,
+            "fingerprint": f"f-{name}",
+        }
+        for name in components
+    ]
+    return {"version": "4", "groupKey": group, "status": status, "alerts": alerts}
+
+
+def page(id: str = "PD1", kind: str = "incident.triggered", key: str = KEY, service: str = "Shop") -> dict[str, Any]:
+    data = {
+        "id": id,
+        "title": "[FIRING:1] HighLatency",
+        "incident_key": key,
+        "service": {"id": "S", "summary": service},
+    }
+    now = to_text(time.time_ns())
+    return {"event": {"id": f"{id}-{kind}", "event_type": kind, "occurred_at": now, "data": data | {"created_at": now}}}
+
+
+def post_page(http: httpx.Client, body: dict[str, Any]) -> None:
+    content = json.dumps(body).encode()
+    signature = hmac.new(b"webhook-secret", content, hashlib.sha256).hexdigest()
+    headers = {"X-PagerDuty-Signature": f"v1={signature}", "Content-Type": "application/json"}
+    assert http.post("/api/v1/ingest/pagerduty", content=content, headers=headers).status_code == 202
+
+
+def post_alerts(http: httpx.Client, body: dict[str, Any]) -> None:
+    answer = http.post("/api/v1/ingest/alertmanager", json=body)
+    assert answer.status_code == 200, answer.text
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 60.0) -> Any:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if found := what():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not happen")
+
+
+def incidents(http: httpx.Client) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = http.get("/api/v1/incidents").json()["incidents"]
+    return found
+
+
+def test_an_alert_becomes_an_enriched_page_and_no_repetition_of_anything_tells_it_twice(
+    run_service: Callable[..., Any], outside: Outside
+) -> None:
+    service = run_service(**outside.endpoints())
+    with service.client() as http:
+        body = alertmanager(outside.detected, "web", "cart")
+        post_alerts(http, body)
+        post_page(http, page())
+        note = wait_for(lambda: outside.told("/incidents/PD1/notes"))[0]
+        wait_for(lambda: outside.told("/slack") and outside.told("/hook") and outside.told("/v2/enqueue"))
+        lines = note.body["note"]["content"].splitlines()
+        assert lines[0].startswith("ROOT CAUSE  cart-db")
+        assert lines[-1].startswith("Reference: dlv-")
+        assert "cart-db" in lines[1]
+        (incident,) = incidents(http)
+        link = f"https://rca.example/api/v1/incidents/{incident['id']}/page"
+        assert link in lines
+        assert (note.headers["From"], note.headers["Authorization"]) == ("ada@shop.example", "Token token=pd-token")
+        assert (incident["verdict"], incident["cause"], incident["state"]) == ("cause", "cart-db", "open")
+        assert incident["title"] == "HighLatency on cart and 1 more"
+        (event,) = outside.told("/v2/enqueue")
+        assert (event.body["dedup_key"], event.body["event_action"]) == (KEY, "trigger")
+        (hook,) = outside.told("/hook")
+        assert hook.body["cause"] == "cart-db"
+        assert hook.body["runbook"] == "https://runbooks.example/latency" or hook.body["owner"] == ""
+
+        for _ in range(2):
+            post_alerts(http, body)
+            post_page(http, page())
+        post_alerts(http, alertmanager(outside.detected, "cart", "web"))
+        time.sleep(1.5)
+        assert [len(outside.told(path)) for path in ("/incidents/PD1/notes", "/slack", "/hook", "/v2/enqueue")] == [
+            1
+        ] * 4
+        assert len(incidents(http)) == 1
+        assert len(http.get(f"/api/v1/incidents/{incident['id']}").json()["jobs"]) == 1
+
+        post_page(http, page("PD2"))  # a second page of the same group is told as well, and only it
+        wait_for(lambda: outside.told("/incidents/PD2/notes"))
+        assert len(outside.told("/incidents/PD1/notes")) == 1
+
+        post_alerts(http, alertmanager(outside.detected, "web", "cart", status="resolved"))
+        wait_for(lambda: len(outside.told("/v2/enqueue")) == 2)
+        assert outside.told("/v2/enqueue")[1].body == {
+            "routing_key": "routing",
+            "event_action": "resolve",
+            "dedup_key": KEY,
+        }
+        assert incidents(http)[0]["state"] == "closed"
+        metrics = http.get("/metrics").text
+        assert 'rca_deliveries_total{outcome="sent",target="chat"} 1.0' in metrics
+        assert 'rca_alert_incidents_total{what="opened"} 1.0' in metrics
+
+
+def test_a_page_that_comes_first_and_knows_its_alerts_only_by_asking_is_joined(
+    run_service: Callable[..., Any], outside: Outside
+) -> None:
+    service = run_service(**outside.endpoints())
+    with service.client() as http:
+        post_page(http, page(key="another key than the group's"))
+        post_alerts(http, alertmanager(outside.detected, "web"))
+        wait_for(lambda: outside.told("/incidents/PD1/notes"))
+        assert len(incidents(http)) == 1
+        (asked,) = outside.told("/incidents/PD1/alerts", "GET")
+        assert asked.headers["Authorization"] == "Token token=pd-token"
+
+
+def test_alerts_of_one_failure_in_several_groups_are_one_incident_and_of_another_two(
+    run_service: Callable[..., Any], outside: Outside
+) -> None:
+    service = run_service(**{**outside.endpoints(), "targets": ()})
+    with service.client() as http:
+        wait_for(lambda: len(http.get("/api/v1/topology").json()["edges"]) == 3)  # surveyed at the start
+        for name in ("web", "cart-db", "cart"):
+            post_alerts(http, alertmanager(outside.detected, name, group=f"group of {name}"))
+        assert len(incidents(http)) == 1
+        post_alerts(http, alertmanager(outside.detected, "printer", group="elsewhere"))
+        assert len(incidents(http)) == 2
+
+
+def test_alerts_that_join_later_are_looked_into_once_more_with_what_is_known_then(
+    run_service: Callable[..., Any], outside: Outside
+) -> None:
+    service = run_service(**{**outside.endpoints(), "follow_up_seconds": 1.0, "most_analyses": 2})
+    with service.client() as http:
+        post_alerts(http, alertmanager(outside.detected, "web"))
+        (found,) = wait_for(lambda: [each for each in incidents(http) if each["verdict"]])
+
+        def jobs() -> list[dict[str, Any]]:
+            told: list[dict[str, Any]] = http.get(f"/api/v1/incidents/{found['id']}").json()["jobs"]
+            return told
+
+        post_alerts(http, alertmanager(outside.detected, "web", "cart"))
+        wait_for(lambda: [job["state"] for job in jobs()] == ["done", "done"])
+        post_alerts(http, alertmanager(outside.detected, "web", "cart", "cart-db"))
+        time.sleep(1.5)
+        assert len(jobs()) == 2
+        assert len(outside.told("/slack")) == 1  # the same answer is not told again
+        replayed = http.post(f"/api/v1/incidents/{found['id']}/analyses", params={"wait": 30})
+        assert replayed.json()["root_causes"][0]["component"] == "cart-db"
+
+
+def test_a_source_that_is_down_costs_its_part_and_the_report_says_so(
+    run_service: Callable[..., Any], outside: Outside
+) -> None:
+    outside.prometheus_is_down = True
+    service = run_service(**{**outside.endpoints(), "most_analyses": 1})
+    with service.client() as http:
+        post_alerts(http, alertmanager(outside.detected, "web"))
+        message = wait_for(lambda: outside.told("/hook"))[0].body
+        assert any("metrics gave nothing" in each for each in message["degraded"])
+        assert message["verdict"] == "inconclusive"
+        (incident,) = incidents(http)
+        report = http.get(f"/api/v1/incidents/{incident['id']}/report").json()
+        assert any("metrics gave nothing" in each for each in report["warnings"])
+
+
+def test_a_report_that_is_ready_when_the_service_dies_is_told_by_the_next(
+    run_service: Callable[..., Any], outside: Outside
+) -> None:
+    facts = outside.endpoints()
+    outside.refuse = {"/hook": [503] * 100}
+    first = run_service(**facts)
+    with first.client() as http:
+        post_alerts(http, alertmanager(outside.detected, "web"))
+        wait_for(lambda: outside.told("/hook"))
+    first.stop()
+    outside.refuse.clear()
+    before = len(outside.told("/hook"))
+    second = run_service(**facts)
+    wait_for(lambda: len(outside.told("/hook")) > before)
+    assert len({each.headers["Idempotency-Key"] for each in outside.told("/hook")}) == 1
+    assert len(outside.told("/slack")) == 1
+    second.stop()
+
+
+def test_alerts_of_senders_that_are_not_chosen_open_nothing(run_service: Callable[..., Any], outside: Outside) -> None:
+    service = run_service(**{**outside.endpoints(), "incident_sources": ("grafana",)})
+    with service.client() as http:
+        post_alerts(http, alertmanager(outside.detected, "web"))
+        time.sleep(0.5)
+        assert incidents(http) == []
