@@ -55,14 +55,12 @@ def _print(found: DetectionEvaluation) -> None:
     console.print(printable(f"{found.dataset}: {counts}"))
     rows = []
     for name in found.figures:
-        cells = [_cell(found.mean(name, measure), found.standard_error(name, measure)) for measure in MEASURES]
-        rows.append([name, *cells, str(found.unfound(name))])
-    headings = ("method", "VUS-PR", "AUC-PR", "range F1", "false alarms/day", "delay s", "not found")
+        first = f"{_cell(found.mean(name, MEASURES[0]))} ± {_cell(found.standard_error(name, MEASURES[0]))}"
+        others = [_cell(found.mean(name, measure)) for measure in MEASURES[1:]]
+        rows.append([name, first, *others, str(found.unfound(name))])
+    headings = ("method", "VUS-PR", "AUC-PR", "range F1", "false/day", "delay s", "missed")
     console.print(table(headings, rows, right=range(1, len(headings))))
 
 
-def _cell(mean: float, error: float) -> str:
-    digits = 3 if mean < 10 else 0
-    if mean != mean:
-        return "-"
-    return f"{mean:.{digits}f}" if error != error else f"{mean:.{digits}f} ± {error:.{digits}f}"
+def _cell(value: float) -> str:
+    return "-" if value != value else f"{value:.{3 if value < 10 else 0}f}"

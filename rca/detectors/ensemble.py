@@ -29,7 +29,8 @@ from rca.telemetry import Floats, MetricFrame
 from rca.types import Window
 
 NAME = "ensemble"
-MEMBERS = ("gaussian", "mlp", "convolution")
+# One in closed form and one that learns; more members cost more than they add.
+MEMBERS = ("gaussian", "mlp")
 # Members that agree reach a whole limit together; healthy ones, seldom at the same time, far less.
 LEAST_LIMIT = 0.5
 

@@ -64,7 +64,7 @@ class GaussianDetector(NetworkDetector):
         features = trailing_means(samples)[:, ends] - weights["mean"][:, None]
         whole = np.sqrt(np.square(features @ weights["root"]).mean(axis=2))
         pull = (features @ weights["precision"]).reshape(*features.shape[:2], len(SCALES), -1)
-        gaps = np.einsum("cnim,cmij->cnjm", pull, weights["blocks"])
+        gaps = np.matmul(pull.transpose(0, 3, 1, 2), weights["blocks"]).transpose(0, 2, 3, 1)
         known = ~np.isnan(samples[:, ends])
         return Residuals(
             newest=np.where(known, gaps[:, :, 0], np.float32(np.nan)),
