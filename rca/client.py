@@ -184,6 +184,18 @@ class Client:
         """How often the confirmed cause came first."""
         return _document(self._send("POST", f"{_API}/evaluate", json={"incidents": incidents or []}))
 
+    def deliveries(
+        self, *, incident: str = "", state: Literal["", "waiting", "sent", "dead"] = ""
+    ) -> list[dict[str, Any]]:
+        """Messages to others, newest first, at most 1,000."""
+        params = {"incident": incident, "state": state, "limit": "1000"}
+        found: list[dict[str, Any]] = _document(self._send("GET", f"{_API}/deliveries", params=params))["deliveries"]
+        return found
+
+    def retry_delivery(self, delivery: str) -> dict[str, Any]:
+        """Sends a message again that is dead."""
+        return _document(self._send("POST", f"{_API}/deliveries/{delivery}/retry"))
+
     def push_changes(self, *changes: Mapping[str, Any]) -> dict[str, Any]:
         """Tells of changes; each needs a ``component`` and a ``kind`` such as "deployment"."""
         return _document(self._send("POST", f"{_API}/changes", json=[dict(change) for change in changes]))

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from rca.cli import (
     analyze,
+    delivery,
     demo,
     detect,
     doctor,
@@ -48,6 +49,7 @@ _ORDER = (
     "detect",
     "serve",
     "incident",
+    "delivery",
     "token",
     "graph",
     "history",
@@ -141,6 +143,7 @@ app.add_typer(rules.app, name="rules")
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 app.add_typer(incident.app, name="incident")
+app.add_typer(delivery.app, name="delivery")
 app.add_typer(token.app, name="token")
 app.add_typer(graph.app, name="graph")
 app.add_typer(history.app, name="history")

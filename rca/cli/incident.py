@@ -31,7 +31,7 @@ def post(
     from rca.cases.folder import read_case
 
     given = read_case(case)
-    with _client(url, token_file) as client:
+    with open_client(url, token_file) as client:
         job = client.submit(given)
         messages().print(printable(f"Incident {job['incident']}, job {job['id']}"))
         if wait:
@@ -51,7 +51,7 @@ def show(
     from itertools import islice
 
     check_writable(html)
-    with _client(url, token_file) as client:
+    with open_client(url, token_file) as client:
         if not incident:
             found = list(islice(client.incidents(), 50))
             names = ("id", "created", "verdict", "cause", "title")
@@ -76,12 +76,13 @@ def feedback(
     token_file: TokenFile = None,
 ) -> None:
     """Say what the cause was: it is kept, and measures how good the answers are."""
-    with _client(url, token_file) as client:
+    with open_client(url, token_file) as client:
         client.feedback(incident, opinion, component=component, note=note, who=who)
     messages().print(printable(f"Kept: {incident} {opinion} {component}".rstrip()))
 
 
-def _client(url: str | None, token_file: Path | None) -> Client:
+def open_client(url: str | None, token_file: Path | None) -> Client:
+    """A client of the service that the options name."""
     from rca.client import Client
 
     token = None if token_file is None else token_file.read_text(encoding="utf-8").strip()

@@ -168,6 +168,26 @@ class Health(BaseModel):
     problems: list[str] = []
 
 
+class DeliveryView(BaseModel):
+    """A message to somebody outside."""
+
+    id: str
+    incident: str
+    target: str
+    state: Literal["waiting", "sent", "dead"]
+    attempt: int
+    created: str
+    due: str | None
+    error: str
+    receipt: str
+
+
+class Deliveries(BaseModel):
+    """Messages, newest first."""
+
+    deliveries: list[DeliveryView]
+
+
 class AuditPage(BaseModel):
     """The audit log, newest first."""
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from rca.service.bodies import encode
 from rca.service.problems import ProblemError
-from rca.stores.records import Feedback, IncidentRecord, Job
+from rca.stores.records import Delivery, Feedback, IncidentRecord, Job
 from rca.types import to_text
 
 API = "/api/v1"
@@ -96,6 +96,21 @@ def feedback_view(feedback: Feedback) -> dict[str, Any]:
         "opinion": feedback.opinion,
         "component": feedback.component,
         "note": feedback.note,
+    }
+
+
+def delivery_view(delivery: Delivery) -> dict[str, Any]:
+    """A message to somebody outside, without its text."""
+    return {
+        "id": delivery.id,
+        "incident": delivery.incident,
+        "target": delivery.target,
+        "state": delivery.state,
+        "attempt": delivery.attempt,
+        "created": to_text(delivery.created),
+        "due": _time(delivery.due) if delivery.state == "waiting" else None,
+        "error": delivery.error,
+        "receipt": delivery.receipt,
     }
 
 
