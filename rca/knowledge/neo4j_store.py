@@ -7,7 +7,9 @@ server is away: ``rca.knowledge.synced`` does that.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,6 +34,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 }
 RETRY_SECONDS, FIRST_RETRY = 0.5, 0.1  # somebody waits; the driver's own 30 s and 1 s are for nightly jobs
 CONNECT_SECONDS = 1.0
+WRITE_TRIES = 5  # with the driver's own repetitions less than three seconds
 Result = TypeVar("Result")
 # The driver warns of each attempt; without any handler Python would print that between our own messages.
 _SILENT = logging.NullHandler()
@@ -157,6 +160,8 @@ class _Server:
         logging.getLogger("neo4j").addHandler(_SILENT)
         self.uri = uri
         self._failures = (neo4j.exceptions.DriverError, neo4j.exceptions.Neo4jError, OSError)
+        self._passing = neo4j.exceptions.TransientError
+        self._turn = threading.Lock()
         self._database = database
         self._checked = self._prepared = False
         try:
@@ -186,14 +191,18 @@ class _Server:
         return self._guarded(within, "read")
 
     def write(self, work: Callable[[neo4j.ManagedTransaction], Result]) -> Result:
-        """Runs work in a transaction: all of it is written or nothing."""
+        """Runs work in a transaction: all of it is written or nothing; threads take turns, as they would deadlock."""
 
         def within(session: neo4j.Session) -> Result:
             if not self._prepared:
                 self._bring_forward(session)
+            for _ in range(WRITE_TRIES - 1):  # deadlocks with other writers pass; a server that is away is told at once
+                with contextlib.suppress(self._passing):
+                    return session.execute_write(work)
             return session.execute_write(work)
 
-        return self._guarded(within, "written")
+        with self._turn:
+            return self._guarded(within, "written")
 
     def prepare(self) -> int:
         """Brings the schema forward and gives its version.
@@ -258,8 +267,18 @@ def write_rows(transaction: neo4j.ManagedTransaction, tenant: str, batch: Batch)
     if names:
         _run(transaction, query("write/names"), {"tenant": tenant, "names": sorted(names)}).consume()
     for table, rows in batch.tables():
+        if table == "events" and {row["incident"] for row in rows} <= set(batch.renewed):
+            _run(transaction, query("write/new_events"), {"tenant": tenant, "groups": _by_incident(rows)}).consume()
+            continue
         values = [list(row.values()) for row in rows]  # in the order of the table's columns, a third of the bytes
         _run(transaction, query(f"write/{table}"), {"tenant": tenant, "rows": values}).consume()
+
+
+def _by_incident(rows: Sequence[Row]) -> list[tuple[str, list[list[Any]]]]:
+    groups: dict[str, dict[int, list[Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["incident"], {}).setdefault(row["number"], list(row.values()))  # of twins the first
+    return [(incident, list(events.values())) for incident, events in groups.items()]
 
 
 def _run(transaction: neo4j.ManagedTransaction, statement: str, parameters: Mapping[str, Any]) -> neo4j.Result:

@@ -21,7 +21,7 @@ FOREVER = (1 << 63) - 1  # the end of what still holds; the largest time that ev
 BEGINNING = -FOREVER
 LONGEST_KEY = 1_000  # characters; four bytes each stay below what Neo4j's indexes take (8 kB)
 LONGEST_TEXT = 4 << 20
-PART = 5_000  # rows that one transaction takes: some MB of memory in the server, and a second or two
+PART = 10_000  # rows that one transaction takes: some MB of memory in the server, and a second or two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,8 +133,8 @@ def test_a_hostile_name_stays_a_name_in_page_and_script(neo4j_store) -> None:
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
     echoed = neo4j_store.look(f"RETURN {literal(BAD)} AS name, {literal([BAD, 'x'])} AS names, {literal(0.5)} AS n")
     assert echoed == [{"name": BAD, "names": [BAD, "x"], "n": 0.5}]
-    for statement in to_cypher(picture).split(";\n"):
-        neo4j_store.look(f"EXPLAIN {statement}" if not statement.startswith("//") else "RETURN 1")
+    for statement in to_cypher(picture).splitlines()[1:]:
+        neo4j_store.look(f"EXPLAIN {statement}")
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a`", "a'", "1a", "a\\u0060", "x" * 101, "ä"])
