@@ -76,9 +76,22 @@ def make_server(
 def run_server(configuration: Configuration, *, started: Callable[[int], None] | None = None) -> int:
     """Serves until SIGTERM or SIGINT; the exit code."""
     start_logging(configuration.log_level)
+    _allow_connections(configuration.max_connections)
     server = make_server(configuration, started=started)
     server.run()
     return 0 if server.started else 3
+
+
+def _allow_connections(count: int) -> None:
+    """Raises the limit of open files, where the system lets us, to what so many connections need."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + 512  # the store, files, pipes
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _check_files(configuration: Configuration) -> None:

@@ -113,9 +113,8 @@ def test_a_job_that_takes_too_long_is_stopped(run_service: Callable[..., Any]) -
         assert client.get("/healthz").status_code == 200
 
 
-def test_a_waiting_job_can_be_cancelled_and_a_finished_one_can_not(run_service: Callable[..., Any]) -> None:
-    running = run_service()
-    with running.client() as client:
+def test_a_waiting_job_can_be_cancelled_and_a_finished_one_can_not(server: Any) -> None:
+    with server.client() as client:
         jobs = [post(client, wait=0).json()["id"] for _ in range(6)]
         cancelled = client.delete(f"/api/v1/jobs/{jobs[-1]}")
         assert cancelled.status_code == 200

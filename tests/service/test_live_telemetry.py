@@ -59,8 +59,7 @@ def span(trace: str, number: int, parent: str, component: str, kind: int, at: in
     return {"resource": resource, "scopeSpans": [{"spans": [told]}]}
 
 
-def test_telemetry_that_was_pushed_is_analysed_by_reference(run_service: Callable[..., Any]) -> None:
-    running = run_service(baseline_minutes=30)
+def test_telemetry_that_was_pushed_is_analysed_by_reference(server: Any) -> None:
     healthy = {"web": 50.0, "cart": 20.0, "cart-db": 4.0, "mail": 30.0}
     faulty = {"web": 450.0, "cart": 420.0, "cart-db": 400.0, "mail": 30.0}
     bodies = gauges("latency_ms", healthy, faulty)
@@ -87,7 +86,7 @@ def test_telemetry_that_was_pushed_is_analysed_by_reference(run_service: Callabl
             }
         ],
     }
-    with running.client() as http:
+    with server.client() as http:
         for body in bodies:
             content = gzip.compress(json.dumps(body).encode())
             answer = http.post("/v1/metrics", content=content, headers=JSON | {"Content-Encoding": "gzip"})
@@ -97,17 +96,17 @@ def test_telemetry_that_was_pushed_is_analysed_by_reference(run_service: Callabl
         change = {"time": "2026-01-01T00:29:30Z", "component": "cart-db", "kind": "config", "name": "pool size"}
         assert http.post("/api/v1/changes", json=change).status_code == 202
         names = [row["name"] for row in http.get("/api/v1/components").json()["components"]]
-        assert names == ["cart", "cart-db", "mail", "web"]
+        assert {"cart", "cart-db", "mail", "web"} <= set(names)
         assert ["web", "cart", 1.0] in http.get("/api/v1/topology").json()["edges"]
         for reference in ({"components": ["web"]}, {"labels": {"alertname": "HighLatency", "service": "web"}}):
-            asked = reference | {"detected_at": "2026-01-01T00:33:00Z", "title": "by reference"}
+            asked = reference | {"detected_at": "2026-01-01T00:33:00Z", "baseline": {"start": "2026-01-01T00:00:00Z"}}
             answer = http.post("/api/v1/incidents?wait=60", json=asked)
             assert answer.status_code == 200, answer.text
             report = answer.json()
             assert report["root_causes"][0]["component"] == "cart-db"
             assert report["incident"]["symptoms"][0]["component"] == "web"
             assert report["suspects"][0]["change"]["name"] == "pool size"
-        running.service.maintain(BEGIN * SECOND)  # long before anything is too old
+        server.service.maintain(BEGIN * SECOND)  # long before anything is too old
         again = http.post(f"{answer.headers['location']}/analyses?wait=60")
         assert again.json() == report
 
