@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 # Whose alert it is, by how its key begins; everything else is "other".
 _SENDERS = ("alertmanager", "grafana", "pagerduty", "kubernetes")
 _POLL = 1.0  # seconds after which what is due on other replicas is looked for
-_BEFORE, _AFTER = 10 * MINUTE, 2 * MINUTE  # of the alert: what an analysis looks at
+_AFTER = 2 * MINUTE  # of the alert: what an analysis looks at, and a sample more
 _TOPOLOGY_SECONDS = 10.0  # how old what is known of the topology may be when alerts are grouped
 _SURVEY_MINUTES = 5.0  # of metrics and calls that a survey looks at
 
@@ -113,7 +113,9 @@ class Alerting:
         store, files = self._service.store, self._service.files
         record = await asyncio.to_thread(store.incident, job.incident)
         alerts = await asyncio.to_thread(store.alerts_of, job.incident)
-        window, detected = _window(alerts, record, time.time_ns())
+        detected = min((alert.start for alert in _fired(alerts)), default=record.end)
+        end = max(detected + SECOND, min(time.time_ns(), detected + _AFTER))
+        window = Window(start=detected - int(self._configuration.window_minutes * MINUTE), end=end)
         baseline = Window(start=window.start - self._configuration.baseline_minutes * MINUTE, end=window.start)
         progress("asking for telemetry")
         pulled = await self._puller.pull(window, baseline)
@@ -191,7 +193,7 @@ class Alerting:
         near = neighbours(self._known_topology(), {each.component for each in records}, configuration.join_hops)
         return Grouping(
             choose=Nearness(near=near, apart=apart).choose,
-            open=_opened,
+            open=lambda alert: _opened(alert, int(configuration.window_minutes * MINUTE)),
             now=now,
             settled=now + int(configuration.settle_seconds * SECOND),
             follow_up=now + int(configuration.follow_up_seconds * SECOND),
@@ -236,7 +238,7 @@ class Alerting:
         )
 
 
-def _opened(alert: AlertRecord) -> IncidentRecord:
+def _opened(alert: AlertRecord, before: int) -> IncidentRecord:
     """The incident that an alert opens."""
     now = time.time_ns()
     return IncidentRecord(
@@ -245,20 +247,11 @@ def _opened(alert: AlertRecord) -> IncidentRecord:
         updated=now,
         title=title_of([alert]),
         fingerprint=alert.groups[0] if alert.groups else alert.key,
-        start=alert.start - _BEFORE,
+        start=alert.start - before,
         end=alert.start + SECOND,
         detected=alert.start,
         source=alert.key.partition(":")[0],
     )
-
-
-def _window(alerts: Sequence[AlertRecord], record: IncidentRecord, now: int) -> tuple[Window, int]:
-    """What is looked at, and when the first alert fired."""
-    detected = min(
-        [alert.start for alert in alerts if not alert.page] or [alert.start for alert in alerts] or [record.end]
-    )
-    end = max(detected + SECOND, min(now, detected + _AFTER))
-    return Window(start=detected - _BEFORE, end=end), detected
 
 
 def _fired(alerts: Sequence[AlertRecord]) -> Sequence[AlertRecord]:

@@ -196,6 +196,9 @@ class Configuration:
     survey_minutes: float = 10.0
     """How often sources are asked who calls whom, so that alerts of one failure find each other."""
 
+    window_minutes: float = 10.0
+    """How much time before an alert is looked at; alerts take minutes to fire."""
+
     settle_seconds: float = 2.0
     """How long an incident waits for further alerts before it is analysed."""
 
