@@ -44,10 +44,10 @@ def train(batch: Batch, training: Training, previous: Weights | None) -> dict[st
         held = TrainingWindows.of(batch.samples, batch.held, device)
         flat = _warm_start(batch, layout, learn, spare=training.fine_tune)
         if previous is not None:
-            flat = better_start(flat, layout.pack(previous).to(flat), layout, held, _expect)
+            flat = better_start(flat, layout.pack(previous).to(flat), layout, held, expect)
         if training.fine_tune:
             plan = Plan(epochs=training.epochs or EPOCHS, rate=RATE, patience=PATIENCE, least_gain=LEAST_GAIN)
-            flat = descend(flat, layout, (learn, held), _expect, _gradients, plan)
+            flat = descend(flat, layout, (learn, held), expect, _gradients, plan)
         lowest, highest = _code_range(flat, layout, learn)
         return {**layout.unpack(flat), "lowest": lowest, "highest": highest}
 
@@ -62,7 +62,7 @@ def _warm_start(batch: Batch, layout: Layout, learn: TrainingWindows, *, spare: 
     code = layout.shapes["b2"][0]
     flat = _embed(layout, *leading_directions(learn.windows, learn.weight, code))
     power = torch.linalg.vector_norm(learn.windows, dim=2).square_().mul_(learn.weight)
-    learn.trim(window_errors(flat, layout, learn, _expect))
+    learn.trim(window_errors(flat, layout, learn, expect))
     bent = (power * learn.weight).sum(dim=1) < (1 - BENDING) * power.sum(dim=1)
     if bool(bent.any()):
         at = torch.nonzero(bent)[:, 0]
@@ -122,7 +122,8 @@ def _forward(part: Parts, windows: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return first, code, second, torch.baddbmm(part["b4"][:, None], second, part["w4"])
 
 
-def _expect(part: Parts, windows: torch.Tensor) -> torch.Tensor:
+def expect(part: Parts, windows: torch.Tensor) -> torch.Tensor:
+    """The same as ``mlp.reconstruct``, without holding codes to what health reaches."""
     return _forward(part, windows)[-1]
 
 

@@ -17,6 +17,8 @@ from rca.detectors.gru import GRUDetector
 from rca.detectors.gru import reconstruct as reconstruct_gru
 from rca.detectors.gru_training import expect as expect_gru
 from rca.detectors.mlp import MLPDetector
+from rca.detectors.mlp import reconstruct as reconstruct_mlp
+from rca.detectors.mlp_training import expect as expect_mlp
 from rca.detectors.network import NetworkDetector
 from rca.detectors.protocol import State
 from rca.detectors.windows import WINDOW
@@ -114,15 +116,14 @@ def test_numpy_scores_what_torch_learnt(network: type[NetworkDetector]) -> None:
     weights = network.fit(fleet((4, 4)), training=SHORT).groups[0].weights
     windows = np.random.default_rng(0).normal(size=(2, 30, 4 * WINDOW)).astype(np.float32)
     parts = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in weights.items()}
-    if network is GRUDetector:
+    if network is ConvolutionDetector:
+        ours = forecast(weights, windows[:, :, :-4])
+        theirs = expect_convolution(parts, torch.from_numpy(windows))[:, :, -4:]
+    elif network is GRUDetector:
         ours, theirs = reconstruct_gru(weights, windows), expect_gru(parts, torch.from_numpy(windows))
-    elif network is ConvolutionDetector:
-        ours, theirs = (
-            forecast(weights, windows[:, :, :-4]),
-            expect_convolution(parts, torch.from_numpy(windows))[:, :, -4:],
-        )
-    else:
-        pytest.skip("compared with its code held to the healthy range, in test_mlp")
+    else:  # codes are held to what health reaches after training only
+        free = {**weights, "lowest": weights["lowest"] - 1e6, "highest": weights["highest"] + 1e6}
+        ours, theirs = reconstruct_mlp(free, windows), expect_mlp(parts, torch.from_numpy(windows))
     np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-5)
 
 
