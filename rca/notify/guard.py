@@ -15,6 +15,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import httpcore
@@ -70,9 +71,14 @@ def guarded_client(
         verify: whose certificates are trusted (default: the usual authorities).
     """
     backend = _Backend(tuple(allowed), seconds, max_bytes, resolve or _resolve)
-    transport = _Transport(backend, allow_http, verify or httpx.create_ssl_context(trust_env=False))
+    transport = _Transport(backend, allow_http, verify or _usual_authorities())
     headers = {"Accept-Encoding": "identity", "User-Agent": "rca"}
     return httpx.Client(transport=transport, timeout=seconds, follow_redirects=False, trust_env=False, headers=headers)
+
+
+@lru_cache(maxsize=1)
+def _usual_authorities() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)  # reading them takes as long as an exchange
 
 
 def _resolve(host: str, port: int) -> list[str]:
