@@ -86,7 +86,7 @@ class Target(Endpoint):
     """Somebody who is told."""
 
     form: str
-    """pagerduty-note, pagerduty-event, pagerduty-change, slack, grafana, opsgenie, webhook or cdevents."""
+    """pagerduty-note, -event or -change, slack, grafana, opsgenie, webhook, cdevents or elastic."""
 
     sender: str = ""
     """The e-mail address of a PagerDuty user (pagerduty-note), or the name that Opsgenie shows."""

@@ -21,7 +21,7 @@ from rca.notify.pagerduty import (
     pagerduty_note,
     pagerduty_resolve,
 )
-from rca.notify.programs import cdevents, webhook
+from rca.notify.programs import cdevents, elastic, webhook
 from rca.notify.slack import slack
 from rca.notify.summary import Summary
 
@@ -83,6 +83,7 @@ FORMS: Mapping[str, Form] = MappingProxyType(
         "opsgenie": Form(render=opsgenie, url="https://api.opsgenie.com", keyed=True, page="group"),
         "webhook": Form(render=webhook),
         "cdevents": Form(render=cdevents),
+        "elastic": Form(render=elastic),
     }
 )
 

@@ -1,10 +1,11 @@
-"""For programs: the summary as JSON, signed, and CDEvents' ``incident.detected``."""
+"""For programs: the summary as JSON, signed; CDEvents' ``incident.detected``; a document of an index."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 from typing import Any
+from urllib.parse import quote
 
 from rca.notify.message import JSON, Occasion, Outgoing, facts_of, to_json
 from rca.notify.summary import Summary
@@ -48,6 +49,21 @@ def cdevents(summary: Summary, on: Occasion) -> Outgoing:
         "data": {"context": context, "subject": subject},
     }
     return Outgoing(headers={"Content-Type": "application/cloudevents+json"}, body=to_json(event))
+
+
+def elastic(summary: Summary, on: Occasion) -> Outgoing:
+    """A document of an index of OpenSearch or Elasticsearch, in ECS's fields; a later report takes its place."""
+    believed = summary.component if summary.verdict == "cause" else ""
+    document = {
+        "@timestamp": summary.detected or on.now,
+        "message": summary.headline,
+        "event": {"kind": "alert", "provider": "rca", "id": summary.incident, "url": summary.url},
+        "service": {"name": believed},
+        "rca": _document(summary),
+    }
+    headers = {**JSON, "Authorization": f"ApiKey {on.secret}"} if on.secret else dict(JSON)
+    path = f"/_doc/{quote(summary.incident, safe='')}"
+    return Outgoing(method="PUT", path=path, headers=headers, body=to_json(document))
 
 
 def _document(summary: Summary) -> dict[str, Any]:
