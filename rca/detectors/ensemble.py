@@ -31,8 +31,8 @@ from rca.types import Window
 NAME = "ensemble"
 # One in closed form and one that learns; more members cost more than they add.
 MEMBERS = ("gaussian", "mlp")
-# Members that agree reach a whole limit together; healthy ones, seldom at the same time, far less.
-LEAST_LIMIT = 0.5
+# In members' limits. Members seldom reach theirs together in health, but where health changes they do.
+LEAST_LIMIT = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
