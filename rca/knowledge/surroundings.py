@@ -13,20 +13,21 @@ SURROUNDINGS = "surroundings"  # beside the keys of the report's document, in th
 
 
 def surroundings_of(report: Report, topology: Topology | None) -> dict[str, Any]:
-    """The part of a topology that lies between components that raised events or are ranked; empty without one."""
+    """Who is whose replica among components that raised events or are ranked, and calls between their services.
+
+    Empty without a topology.
+    """
     if topology is None:
         return {}
     names = {*report.ranking, *(event.component for event in report.graph.events)}
-    services = {topology.service(name) for name in names}
+    service_of = {name: topology.service(name) for name in sorted(names)}
+    services = set(service_of.values())
     named = topology.components
-    calls = zip(topology.caller.tolist(), topology.callee.tolist(), strict=True)
+    ends = zip(topology.caller.tolist(), topology.callee.tolist(), strict=True)
+    calls = {(topology.service(named[a]), topology.service(named[b])) for a, b in ends}
     return {
-        "replica_of": {name: topology.service(name) for name in sorted(names) if topology.service(name) != name},
-        "calls": sorted(
-            [named[a], named[b]]
-            for a, b in calls
-            if {topology.service(named[a]), topology.service(named[b])} <= services
-        ),
+        "replica_of": {name: service for name, service in service_of.items() if service != name},
+        "calls": sorted([a, b] for a, b in calls if a != b and a in services and b in services),
     }
 
 

@@ -14,7 +14,7 @@ from rca.causality import CausalityGraph
 from rca.errors import NotFoundError
 from rca.report.document import similar_document
 from rca.similar.advice import similar_incident
-from rca.similar.history import read_direction, read_strengths, rule_named
+from rca.similar.history import read_direction, read_scores, rule_named
 from rca.similar.portrait import Portrait, portray
 from rca.similar.precedents import Precedent, Precedents
 from rca.topology import Topology
@@ -72,11 +72,11 @@ def _look(store: Store, incident: str) -> tuple[Portrait, Mapping[str, Any]]:
 def _portrait(incident: str, job: str, graph: bytes, document: bytes) -> tuple[Portrait, Mapping[str, Any]]:
     """What the last analysis saw, and its document; ``job`` tells apart analyses of the same incident."""
     report = msgspec.json.decode(gzip.decompress(document))
-    strengths = read_strengths(report)
+    scores = read_scores(report)
     linked = _graph(msgspec.json.decode(gzip.decompress(graph)))
     nobody_knows = Topology.from_edges(())
     kept = {"culprit": report.get("culprit", _NO_CHANGE)}
-    return portray(linked, strengths, nobody_knows, incident=incident), kept
+    return portray(linked, scores, nobody_knows, incident=incident), kept
 
 
 def _graph(document: Mapping[str, Any]) -> CausalityGraph:

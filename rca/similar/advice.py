@@ -66,8 +66,8 @@ def ask_precedents(ranking: Ranking, graph: CausalityGraph, context: Context, pr
     """What precedents say of an incident that was ranked without them; nothing where nothing abnormal was found."""
     if not len(ranking.strength) or ranking.strength[0] < NOTHING:
         return Advice(neighbours=(), raised={})
-    strengths = dict(zip(ranking.names, ranking.strength.tolist(), strict=True))
-    portrait = portray(graph, strengths, context.topology, incident=context.case.incident.id)
+    scores = dict(zip(ranking.names, ranking.scores.tolist(), strict=True))
+    portrait = portray(graph, scores, context.topology, incident=context.case.incident.id)
     neighbours = precedents.nearest(portrait, MOST)
     return Advice(neighbours=neighbours, raised=raise_candidates(portrait.description, neighbours))
 

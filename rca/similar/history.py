@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import deque
 from collections.abc import Collection, Mapping
 from functools import lru_cache
@@ -21,8 +20,6 @@ from rca.types import Direction, Event, Evidence
 
 # The latest that are compared with; a thousand take some ten seconds to read and learn from.
 MOST_READ = 1_000
-# Scores are kept to six digits: one of 1 stands for no more strength than that.
-_LARGEST_SCORE = 1.0 - 5e-7
 
 
 def read_precedents(knowledge: Knowledge, *, but: Collection[str] = ()) -> Precedents:
@@ -58,16 +55,12 @@ def precedent_of(past: PastIncident) -> Precedent:
 def portrait_of(past: PastIncident) -> Portrait:
     """What a past incident looked like; one kept without its report has no scores and no surroundings."""
     document: Mapping[str, Any] = json.loads(past.report) if past.report else {}
-    return portray(_graph(past), read_strengths(document), read_surroundings(document), incident=past.id)
+    return portray(_graph(past), read_scores(document), read_surroundings(document), incident=past.id)
 
 
-def read_strengths(document: Mapping[str, Any]) -> dict[str, float]:
-    """Strength of each ranked component, from the scores of a report's document."""
-    return {
-        row["component"]: -math.log1p(-min(float(row["score"]), _LARGEST_SCORE))
-        for row in document.get("ranking", ())
-        if row["score"] > 0
-    }
+def read_scores(document: Mapping[str, Any]) -> dict[str, float]:
+    """Score of each ranked component, from a report's document."""
+    return {row["component"]: float(row["score"]) for row in document.get("ranking", ())}
 
 
 def _graph(past: PastIncident) -> CausalityGraph:

@@ -85,7 +85,7 @@ def learn_kinds(incidents: Sequence[Confirmed]) -> KindModel | None:
         rows += candidate_rows(one.description, background, services, causes=one.causes)
         starts.append(len(rows))
     contexts = [one.description.context for one in incidents]
-    columns, context_columns = Columns.seen(rows), Columns.seen(contexts, least=1)
+    columns, context_columns = Columns.seen(rows), Columns.seen(contexts)
     prior = min(1.0, PRIOR_WORTH / len(incidents))
     design = Design(
         features=columns.matrix(rows),
@@ -110,10 +110,11 @@ def learn_kinds(incidents: Sequence[Confirmed]) -> KindModel | None:
 
 
 def _learn_reading(incidents: Sequence[Confirmed], design: Design, kinds: tuple[str, ...]) -> Softmax:
-    """Weights of kinds, from the features of the confirmed causes."""
+    """Weights of kinds, from the features of the confirmed causes; several of one incident share its weight."""
     code = {kind: i for i, kind in enumerate(kinds)}
-    known = [i for i, one in enumerate(incidents) if one.kind in code]
-    rows = [int(design.starts[i]) + min(incidents[i].causes) for i in known]
+    pairs = [(i, cause) for i, one in enumerate(incidents) if one.kind in code for cause in sorted(one.causes)]
+    known = [i for i, _ in pairs]
+    rows = [int(design.starts[i]) + cause for i, cause in pairs]
     alone = Design(
         features=design.features[rows],
         context=design.context[known],
@@ -123,6 +124,6 @@ def _learn_reading(incidents: Sequence[Confirmed], design: Design, kinds: tuple[
     labels = Labels(
         causes=np.ones(len(known), bool),
         types=np.array([code[incidents[i].kind] for i in known], np.int64),
-        weight=np.ones(len(known)),
+        weight=np.array([1.0 / len(incidents[i].causes) for i in known], np.float64),
     )
     return fit_softmax(alone, labels, len(kinds), penalty=PENALTY)

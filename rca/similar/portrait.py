@@ -6,6 +6,7 @@ and who is whose replica and caller.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +19,11 @@ from rca.learning.own_features import add_amounts, add_context, add_signs
 from rca.learning.scene import Features, Scene
 from rca.learning.surroundings import add_surroundings
 from rca.learning.tokens import Sign, read_sign
+from rca.similar.course import add_course
 from rca.similar.shape import Shape, shape_of
 from rca.topology import Topology
+
+DIGITS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,34 +44,40 @@ class Portrait:
         return self.description.incident
 
 
-def portray(
-    graph: CausalityGraph, strengths: Mapping[str, float], topology: Topology, *, incident: str = ""
-) -> Portrait:
+def portray(graph: CausalityGraph, scores: Mapping[str, float], topology: Topology, *, incident: str = "") -> Portrait:
     """The portrait of an analysed incident.
 
     Args:
         graph: its causality graph.
-        strengths: component -> strength of the untrained answer, > 0 where anything speaks against it.
+        scores: component -> score of the untrained answer in [0, 1], of those that anything speaks against; six
+            digits of it count, as many as reports keep.
         topology: who calls whom, and who is whose replica; components without events are left out.
         incident: its id.
     """
-    scene = _scene(graph, strengths, topology)
+    scene = _scene(graph, {name: _strength(score) for name, score in scores.items()}, topology)
     features: tuple[Features, ...] = tuple({} for _ in scene.candidates)
     add_signs(scene, features)
     if features:
         add_amounts(scene, features)
     add_surroundings(scene, features)
+    context, shape = add_context(scene), shape_of(scene)
+    add_course(scene, features, context, shape)
     description = Description(
         incident=incident,
         candidates=scene.candidates,
         services=scene.services,
         features=features,
-        context=add_context(scene),
+        context=context,
         tokens=scene.surprise,
         events=scene.carriers,
         untrained=scene.untrained,
     )
-    return Portrait(description=description, shape=shape_of(scene))
+    return Portrait(description=description, shape=shape)
+
+
+def _strength(score: float) -> float:
+    """The strength of the evidence whose score that is; of a score of 1, which is rounded, the least that it can be."""
+    return -math.log1p(-min(round(float(score), DIGITS), 1.0 - 0.5 * 10.0**-DIGITS))
 
 
 def _scene(graph: CausalityGraph, strengths: Mapping[str, float], topology: Topology) -> Scene:
