@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rca.sources.naming import UNKNOWN
-from rca.stores.records import AlertRecord, Member
+from rca.stores.members import Members
+from rca.stores.records import AlertRecord
 
 if TYPE_CHECKING:
     from rca.sources.received import AlertNotice
@@ -36,32 +37,16 @@ class Nearness:
     near: Mapping[str, Mapping[str, int]]
     apart: int
 
-    def choose(self, alert: AlertRecord, members: Sequence[Member]) -> str:
+    def choose(self, alert: AlertRecord, members: Members) -> str:
         """The incident that an alert belongs to; "" where it is none of the members'."""
-        best: tuple[int, int, str] | None = None
-        order: dict[str, int] = {}
-        for member in members:
-            place = order.setdefault(member.alert.incident, len(order))
-            distance = self._distance(alert, member)
-            if distance is not None and (best is None or (distance, place) < best[:2]):
-                best = (distance, place, member.alert.incident)
-        return "" if best is None else best[2]
-
-    def _distance(self, alert: AlertRecord, member: Member) -> int | None:
-        """-1 where the senders say that the two belong together; None where nothing does."""
-        other = member.alert
-        together = bool(set(alert.groups) & set(other.groups))
-        if together and (alert.page or other.page):  # a page is about its alerts whenever it comes
-            return -1
-        if abs(alert.start - other.start) > self.apart:
-            return None
-        if together or alert.key == other.key:
-            return -1
-        if not member.is_open:
-            return None
-        reach = self.near.get(alert.component, {})
-        found = [reach[name] for name in (other.component, member.cause) if name and name in reach]
-        return min(found, default=None)
+        found = [(-1, each) for each in members.paged(alert)]  # a page is about its alerts whenever it comes
+        found += [(-1, each) for each in members.sharing(alert) if each.is_near(alert.start, self.apart)]
+        for place, distance in self.near.get(alert.component, {}).items():
+            found += [
+                (distance, each) for each in members.at(place) if each.is_open and each.is_near(alert.start, self.apart)
+            ]
+        best = min(found, key=lambda each: (each[0], each[1].order), default=None)
+        return "" if best is None else best[1].incident
 
 
 def neighbours(topology: Topology, components: Iterable[str], hops: int) -> dict[str, dict[str, int]]:

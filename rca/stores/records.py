@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rca.stores.members import Members
 
 Stream = Literal["events", "changes"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -131,15 +134,6 @@ class AlertRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """An alert of an incident that is open, or was until a moment ago; ``cause`` is what its report names."""
-
-    alert: AlertRecord
-    is_open: bool
-    cause: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Grouping:
     """How alerts are put into incidents.
 
@@ -154,7 +148,7 @@ class Grouping:
         closed_since: incidents that were closed since then may be opened again.
     """
 
-    choose: Callable[[AlertRecord, Sequence[Member]], str]
+    choose: Callable[[AlertRecord, Members], str]
     open: Callable[[AlertRecord], IncidentRecord]
     now: int
     settled: int

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import msgspec
 
-from rca.stores.records import AlertRecord, Grouped, Grouping, IncidentRecord, Job, Member
+from rca.stores.members import Members
+from rca.stores.records import AlertRecord, Grouped, Grouping, IncidentRecord, Job
 from rca.stores.relational_incidents import IncidentTables, insert_incident
 from rca.stores.writer import Row, Transaction
 
@@ -79,7 +80,9 @@ class _Sorting:
             " JOIN watched w ON w.incident = i.id WHERE i.state = 'open' OR w.closed >= ? ORDER BY i.created, i.id",
             (grouping.closed_since,),
         )
-        self._members = [Member(alert=_alert(row[:10]), is_open=row[10] == "open", cause=row[11]) for row in rows]
+        self._members = Members()
+        for row in rows:
+            self._members.add(_alert(row[:10]), is_open=row[10] == "open", cause=row[11])
         self._opened: dict[str, None] = {}
         self._joined: dict[str, None] = {}
         self._closed: list[str] = []
@@ -150,11 +153,7 @@ class _Sorting:
         row = (alert.key, alert.start, incident, *values, _encode(dict(alert.labels)), self._grouping.now)
         self._sql.run(f"INSERT INTO incident_alerts ({_ALERT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         if incident:
-            placed = replace(alert, incident=incident)
-            self._members.append(Member(alert=placed, is_open=True, cause=self._cause(incident)))
-
-    def _cause(self, incident: str) -> str:
-        return next((member.cause for member in self._members if member.alert.incident == incident), "")
+            self._members.add(replace(alert, incident=incident), is_open=True)
 
     def _close_where_over(self, incident: str) -> None:
         """Closes an incident whose alerts are all resolved; pages that joined alerts end when they do."""

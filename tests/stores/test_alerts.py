@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from rca.stores import open_store
+from rca.stores.members import Members
 from rca.stores.protocol import Store
-from rca.stores.records import AlertRecord, Delivery, Grouping, IncidentRecord, Job, Member, ReportRecord, Retention
+from rca.stores.records import AlertRecord, Delivery, Grouping, IncidentRecord, Job, ReportRecord, Retention
 
 
 def alert(key: str, start: int = 100, **facts: object) -> AlertRecord:
@@ -16,8 +16,8 @@ def alert(key: str, start: int = 100, **facts: object) -> AlertRecord:
     return AlertRecord(**plain | facts)
 
 
-def by_group(told: AlertRecord, members: Sequence[Member]) -> str:
-    return next((m.alert.incident for m in members if set(m.alert.groups) & set(told.groups)), "")
+def by_group(told: AlertRecord, members: Members) -> str:
+    return next((each.incident for each in members.sharing(told)), "")
 
 
 def grouping(now: int = 1_000, **facts: object) -> Grouping:
