@@ -45,7 +45,7 @@ class GaussianDetector(NetworkDetector):
         """Mean and inverse covariance in closed form; see ``NetworkDetector``."""
         weights: dict[str, list[npt.NDArray[np.float32]]] = {"mean": [], "precision": [], "root": [], "blocks": []}
         for samples in batch.samples:
-            features = trailing_means(samples[None])[0, batch.learn].astype(np.float64)
+            features = trailing_means(samples[None], batch.learn)[0].astype(np.float64)
             mean = features.mean(axis=0)
             features -= mean
             variances, directions = np.linalg.eigh(features.T @ features / len(features))
@@ -61,7 +61,7 @@ class GaussianDetector(NetworkDetector):
     @classmethod
     def measure(cls, weights: Weights, samples: Floats, ends: Rows) -> Residuals:
         """Residuals of each metric given all others, and the distance of the whole; see ``NetworkDetector``."""
-        features = trailing_means(samples)[:, ends] - weights["mean"][:, None]
+        features = trailing_means(samples, ends) - weights["mean"][:, None]
         whole = np.sqrt(np.square(features @ weights["root"]).mean(axis=2))
         pull = (features @ weights["precision"]).reshape(*features.shape[:2], len(SCALES), -1)
         gaps = np.matmul(pull.transpose(0, 3, 1, 2), weights["blocks"]).transpose(0, 2, 3, 1)
@@ -84,26 +84,28 @@ def _invert_blocks(precision: npt.NDArray[np.float64]) -> npt.NDArray[np.float64
     return np.asarray(np.linalg.inv(np.einsum("imjm->mij", blocks)))
 
 
-def trailing_means(samples: Floats) -> Floats:
+def trailing_means(samples: Floats, ends: Rows) -> Floats:
     """Means of the known among the last 1, 2, ... 64 samples, 0 (the level) where none is known.
 
     Args:
         samples: in scales from the level, shape (C, T, M), NaN where missing.
+        ends: N times, as indices.
 
     Returns:
-        float32, shape (C, T, scales x M).
+        float32, shape (C, N, scales x M).
     """
+    if len(ends):  # nothing that lies farther back is looked at
+        first = max(int(ends.min()) + 1 - SCALES[-1], 0)
+        samples, ends = samples[:, first : int(ends.max()) + 1], ends - first
     known = ~np.isnan(samples)
     complete = bool(known.all())
     total = _running(samples if complete else np.where(known, samples, np.float32(0)))
     count = None if complete else _running(known)
     parts = []
     for scale in SCALES:
-        begins = np.maximum(np.arange(samples.shape[1]) + 1 - scale, 0)
-        sums = total[:, 1:] - total[:, begins]
-        number = (
-            (np.arange(samples.shape[1]) + 1 - begins)[:, None] if count is None else count[:, 1:] - count[:, begins]
-        )
+        begins = np.maximum(ends + 1 - scale, 0)
+        sums = total[:, ends + 1] - total[:, begins]
+        number = (ends + 1 - begins)[:, None] if count is None else count[:, ends + 1] - count[:, begins]
         parts.append((sums / np.maximum(number, 1)).astype(np.float32))
     return np.concatenate(parts, axis=2)
 

@@ -33,12 +33,13 @@ def coupled(length: int, seed: int, broken: slice | None = None) -> np.ndarray:
 
 def test_trailing_means_are_over_the_known_among_the_last_samples() -> None:
     samples = np.array([1.0, 3.0, np.nan, 5.0, 7.0], np.float32)[None, :, None]
-    found = trailing_means(samples)[0]
+    found = trailing_means(samples, np.arange(5))[0]
     assert found.shape == (5, len(SCALES))
     assert found[:, 0].tolist() == [1, 3, 0, 5, 7]  # the newest sample; unknown is the level
     assert found[:, 1].tolist() == [1, 2, 3, 5, 6]
     assert found[:, 2].tolist() == [1, 2, 2, 3, 5]
     assert found[4, -1] == 4
+    np.testing.assert_array_equal(trailing_means(samples, np.array([3, 4]))[0], found[3:])
 
 
 def test_metrics_that_no_longer_belong_together_are_found_though_each_keeps_its_range() -> None:
