@@ -67,9 +67,9 @@ class MemoryStore:
         check_reach(hops, callers)
         return claims_near(self.claims(at), names, at, hops=hops, callers=callers)
 
-    def names(self, at: int) -> Rows:
+    def known(self, names: Sequence[str], at: int) -> Rows:
         """See ``GraphStore``."""
-        return Rows(rows=[{"name": name} for name in {claim.name for claim in self.claims(at).components}])
+        return known_of(self.claims(at), names)
 
     def incident_ids(self, since: int, until: int) -> Rows:
         """See ``GraphStore``."""
@@ -100,6 +100,11 @@ class MemoryStore:
     def _rows(self, table: str) -> list[Row]:
         with self._lock:
             return list(self._tables[table].values())
+
+
+def known_of(claims: Claims, names: Sequence[str]) -> Rows:
+    """Which of some components claims speak of; see ``GraphStore.known``."""
+    return Rows(rows=[{"name": name} for name in {claim.name for claim in claims.components} & set(names)])
 
 
 def claims_near(claims: Claims, names: Sequence[str], at: int, *, hops: int, callers: int) -> Claims:

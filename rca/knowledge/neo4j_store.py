@@ -117,9 +117,10 @@ class Neo4jStore:
         near = self._read(near_query(hops, callers, "read/near_names"), names=list(names), at=at)
         return sorted(near[0]["names"]) if near else []
 
-    def names(self, at: int) -> Rows:
+    def known(self, names: Sequence[str], at: int) -> Rows:
         """See ``GraphStore``."""
-        return Rows(rows=[{"name": name} for name in self._read(query("read/names"), at=at)[0]["names"]])
+        found = self._read(query("read/known"), names=list(names), at=at)
+        return Rows(rows=[{"name": name} for name in found[0]["names"]])
 
     def incident_ids(self, since: int, until: int) -> Rows:
         """See ``GraphStore``."""
@@ -288,7 +289,7 @@ def _run(transaction: neo4j.ManagedTransaction, statement: str, parameters: Mapp
 
 def _claims(components: list[list[Any]], dependencies: list[list[Any]]) -> Claims:
     return Claims(
-        components=[ComponentClaim(*row) for row in components],
+        components=[ComponentClaim(name, *facts) for names, facts in components for name in names],
         dependencies=[
             DependencyClaim(caller, callee, source, valid_from, valid_to, last_seen, confidence, weight)
             for caller, source, valid_from, valid_to, last_seen, confidence, callees, weights in dependencies

@@ -61,8 +61,8 @@ class GraphStore(Protocol):
         nobody knows are passed over.
         """
 
-    def names(self, at: int) -> Rows:
-        """``name`` of each component that anybody knows of at a time."""
+    def known(self, names: Sequence[str], at: int) -> Rows:
+        """``name`` of those among some components that anybody knows of at a time."""
 
     def incident_ids(self, since: int, until: int) -> Rows:
         """``id`` and ``start`` of the incidents whose window starts in [since, until), by start and id."""

@@ -82,12 +82,11 @@ class SQLiteStore:
             reached = reached | frontier
         return reached
 
-    def names(self, at: int) -> Rows:
+    def known(self, names: Sequence[str], at: int) -> Rows:
         """See ``GraphStore``."""
-        statement = (
-            "SELECT DISTINCT name FROM components WHERE tenant = :tenant AND valid_from <= :at AND :at < valid_to"
-        )
-        return Rows(rows=self._named(statement, {"at": at}))
+        given = {"at": at, "given": json.dumps(list(names))}
+        found = self._select("components", f"name IN {_GIVEN} AND {_VALID}", given)
+        return Rows(rows=[{"name": name} for name in {row[0] for row in found}])
 
     def incident_ids(self, since: int, until: int) -> Rows:
         """See ``GraphStore``."""

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from rca.errors import StoreError
 from rca.knowledge.breaker import Breaker, within
 from rca.knowledge.claims import Claims
-from rca.knowledge.memory import claims_near
+from rca.knowledge.memory import claims_near, known_of
 from rca.knowledge.neo4j_store import Neo4jStore
 from rca.knowledge.protocol import Rows, check_reach
 from rca.knowledge.remembered import recall, remember
@@ -113,13 +113,9 @@ class SyncedStore:
             f"near {hops} {callers} {sorted(names)}",
         )
 
-    def names(self, at: int) -> Rows:
+    def known(self, names: Sequence[str], at: int) -> Rows:
         """See ``GraphStore``."""
-
-        def known() -> Rows:
-            return Rows(rows=[{"name": name} for name in {claim.name for claim in self._known(at).components}])
-
-        return self._consult(lambda: self.remote.names(at), known)
+        return self._consult(lambda: self.remote.known(names, at), lambda: known_of(self._known(at), names))
 
     def incident_ids(self, since: int, until: int) -> Rows:
         """See ``GraphStore``."""

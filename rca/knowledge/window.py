@@ -48,7 +48,7 @@ def situate(knowledge: Knowledge, case: Case, *, hops: int = HOPS, callers: int 
         topology = known.topology if case.topology is None else case.topology.merge(known.topology)
         case = replace(case, topology=topology)
         if not whole:
-            case, left_out = _narrow(case, known, {row["name"] for row in knowledge.store.names(at).rows})
+            case, left_out = _narrow(case, _far(knowledge, case, known))
             if left_out:
                 warnings.append(
                     f"{left_out} components with telemetry are known to lie more than {hops} dependencies from the "
@@ -57,13 +57,17 @@ def situate(knowledge: Knowledge, case: Case, *, hops: int = HOPS, callers: int 
     return Situation(case=case, known=known, warnings=tuple(warnings))
 
 
-def _narrow(case: Case, known: KnownTopology, names: set[str]) -> tuple[Case, int]:
+def _far(knowledge: Knowledge, case: Case, known: KnownTopology) -> set[str]:
+    """Components with telemetry that the graph knows, and not as near."""
     near = {*known.topology.components, *known.topology.hosts.values()}
     if case.topology is not None:
         near |= {name for name, service in case.topology.replica_of.items() if service in near}
-    far = names - near
-    left_out = far & set(case.telemetry.components)
-    if not left_out:
+    asked = sorted(set(case.telemetry.components) - near - {""})
+    return {row["name"] for row in knowledge.store.known(asked, known.at).rows} if asked else set()
+
+
+def _narrow(case: Case, far: set[str]) -> tuple[Case, int]:
+    if not far:
         return case, 0
     telemetry = case.telemetry
     narrowed = replace(
@@ -72,7 +76,7 @@ def _narrow(case: Case, known: KnownTopology, names: set[str]) -> tuple[Case, in
         logs=_near_logs(telemetry.logs, far),
         spans=_near_spans(telemetry.spans, far),
     )
-    return replace(case, telemetry=narrowed), len(left_out)
+    return replace(case, telemetry=narrowed), len(far)
 
 
 def _is_near(components: tuple[str, ...], far: set[str]) -> npt.NDArray[np.bool_]:

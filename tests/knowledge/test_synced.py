@@ -75,7 +75,7 @@ def test_without_a_server_everything_is_answered_from_the_file_and_marked(
     knowledge.record_topology(history.SHOP, source="yaml", at=START)
     knowledge.record_incident(history.REPORTS[0])
     known = knowledge.topology_near(["shop"], START)
-    assert known.topology.components == ("bank", "cart", "pay", "shop", "store")
+    assert known.topology.components == ("bank", "cart", "cart-1", "pay", "shop", "store")
     assert "ServiceUnavailable" in known.degraded
     assert knowledge.ask("causes").degraded
     assert [incident.id for incident in knowledge.incidents()] == ["one"]
