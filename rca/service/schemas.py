@@ -55,9 +55,21 @@ class IncidentView(BaseModel):
     links: dict[str, str]
 
 
-class IncidentDetail(IncidentView):
-    """An incident with its jobs and what was said of it."""
+class AlertView(BaseModel):
+    """An alert of an incident; ``page`` is a page's id at its sender, empty where it is no page."""
 
+    name: str
+    component: str
+    state: Literal["firing", "resolved"]
+    began: str
+    page: str
+    labels: dict[str, str]
+
+
+class IncidentDetail(IncidentView):
+    """An incident with its alerts, its jobs and what was said of it."""
+
+    alerts: list[AlertView]
     jobs: list[JobView]
     feedback: list[FeedbackView]
 

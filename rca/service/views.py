@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from rca.service.bodies import encode
 from rca.service.problems import ProblemError
-from rca.stores.records import Delivery, Feedback, IncidentRecord, Job
+from rca.stores.records import AlertRecord, Delivery, Feedback, IncidentRecord, Job
 from rca.types import to_text
 
 API = "/api/v1"
@@ -96,6 +96,18 @@ def feedback_view(feedback: Feedback) -> dict[str, Any]:
         "opinion": feedback.opinion,
         "component": feedback.component,
         "note": feedback.note,
+    }
+
+
+def alert_view(alert: AlertRecord) -> dict[str, Any]:
+    """An alert of an incident."""
+    return {
+        "name": alert.name,
+        "component": alert.component,
+        "state": alert.state,
+        "began": to_text(alert.start),
+        "page": alert.page,
+        "labels": dict(alert.labels),
     }
 
 

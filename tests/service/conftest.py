@@ -100,7 +100,7 @@ def http(server: Running) -> Iterator[httpx.Client]:
 class Process:
     """``rca serve`` as a process of its own."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str], config: Path | None = None) -> None:
         self.port = free_port()
         self.log = folder / f"log-{self.port}"
         single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -115,6 +115,7 @@ class Process:
                 str(folder / "data"),
                 "--port",
                 str(self.port),
+                *(["--config", str(config)] if config else []),
             ],
             stdout=self.output,
             stderr=subprocess.STDOUT,
@@ -155,8 +156,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     """Starts services as processes; all on one data folder unless told otherwise."""
     started: list[Process] = []
 
-    def start(folder: Path = tmp_path, **environment: str) -> Process:
-        started.append(Process(folder, environment))
+    def start(folder: Path = tmp_path, config: Path | None = None, **environment: str) -> Process:
+        started.append(Process(folder, environment, config))
         return started[-1]
 
     yield start

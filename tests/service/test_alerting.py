@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -19,6 +20,7 @@ import pytest
 from rca.notify.endpoints import Source, Target
 from rca.types import SECOND, to_text
 
+ADMIN = "a-token-for-tests-0123456789-0123456789"
 GROUP = '{}:{alertname="HighLatency"}'
 KEY = hashlib.sha256(GROUP.encode()).hexdigest()
 SLOW = {"web": (50.0, 450.0), "cart": (20.0, 420.0), "cart-db": (4.0, 400.0), "mail": (9.0, 9.0)}
@@ -214,11 +216,13 @@ def test_an_alert_becomes_an_enriched_page_and_no_repetition_of_anything_tells_i
         assert (note.headers["From"], note.headers["Authorization"]) == ("ada@shop.example", "Token token=pd-token")
         assert (incident["verdict"], incident["cause"], incident["state"]) == ("cause", "cart-db", "open")
         assert incident["title"] == "HighLatency on cart and 1 more"
+        shown = http.get(f"/api/v1/incidents/{incident['id']}").json()["alerts"]
+        assert [(each["component"], each["page"]) for each in shown] == [("cart", ""), ("web", ""), ("Shop", "PD1")]
         (event,) = outside.told("/v2/enqueue")
         assert (event.body["dedup_key"], event.body["event_action"]) == (KEY, "trigger")
         (hook,) = outside.told("/hook")
         assert hook.body["cause"] == "cart-db"
-        assert hook.body["runbook"] == "https://runbooks.example/latency" or hook.body["owner"] == ""
+        assert hook.body["url"] == link
 
         for _ in range(2):
             post_alerts(http, body)
@@ -309,6 +313,38 @@ def test_a_source_that_is_down_costs_its_part_and_the_report_says_so(
         (incident,) = incidents(http)
         report = http.get(f"/api/v1/incidents/{incident['id']}/report").json()
         assert any("metrics gave nothing" in each for each in report["warnings"])
+
+
+def test_what_a_killed_service_was_to_do_the_next_one_does_once(
+    serve: Callable[..., Any], outside: Outside, tmp_path: Path
+) -> None:
+    plain = {"allow_http": True, "seconds": 5.0}
+    facts = {
+        "allowed_networks": ["127.0.0.0/8"],
+        "settle_seconds": 1.0,
+        "baseline_minutes": 20,
+        "targets": [{"name": "hook", "form": "webhook", "url": f"{outside.url}/hook", **plain}],
+        "sources": [
+            {"name": "m", "kind": "prometheus", "url": outside.url, "queries": ["latency_ms", "calls"], **plain}
+        ],
+    }
+    path = tmp_path / "rca.yaml"
+    path.write_text(json.dumps(facts))  # which is YAML as well
+    for number in range(3):  # before it is due, within the analysis, about when it is told
+        service = serve(config=path)
+        service.wait_until_ready()
+        with httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {ADMIN}"}, timeout=60) as http:
+            post_alerts(http, alertmanager(outside.detected, "web", "cart"))
+            if number < 2:
+                time.sleep(1.5 * number)
+                service.kill()
+                continue
+            wait_for(lambda: outside.told("/hook"))
+            time.sleep(1.5)
+            (incident,) = http.get("/api/v1/incidents").json()["incidents"]
+            assert incident["verdict"] == "cause"
+            service.kill()
+    assert len({each.headers["Idempotency-Key"] for each in outside.told("/hook")}) == 1
 
 
 def test_a_report_that_is_ready_when_the_service_dies_is_told_by_the_next(

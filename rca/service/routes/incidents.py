@@ -29,6 +29,7 @@ from rca.service.schemas import (
 from rca.service.state import Service
 from rca.service.views import (
     API,
+    alert_view,
     answer,
     compressed,
     decode_cursor,
@@ -151,11 +152,13 @@ async def list_incidents(
     responses={200: {"model": IncidentDetail}, **problems(404, 422)},
 )
 async def show_incident(request: Request, incident: IncidentId) -> Response:
-    """An incident, its jobs, and what was said of it."""
+    """An incident, its alerts, its jobs, and what was said of it."""
     store = service_of(request).store
     record = await read(store.incident, incident)
-    jobs, feedback = await asyncio.gather(read(store.jobs, incident=incident), read(store.feedback, incident))
-    shown = incident_view(record)
+    jobs, feedback, alerts = await asyncio.gather(
+        read(store.jobs, incident=incident), read(store.feedback, incident), read(store.alerts_of, incident)
+    )
+    shown = incident_view(record) | {"alerts": [alert_view(alert) for alert in alerts]}
     shown |= {"jobs": [job_view(job) for job in jobs], "feedback": [feedback_view(one) for one in feedback]}
     return answer(shown)
 
