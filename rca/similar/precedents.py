@@ -7,16 +7,22 @@ much the two causality graphs resemble each other. The first leads, the second o
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
 
 from rca.learning.confirmed import Confirmed, confirm
 from rca.similar.kinds import KindModel, learn_kinds
 from rca.similar.portrait import Portrait
 from rca.similar.shape import PARTS, Shape
+
+Floats = npt.NDArray[np.float64]
 
 # Share of nearness that the kind of cause decides where it is known; the rest is the resemblance of the graphs.
 OF_KIND = 0.75
@@ -81,7 +87,7 @@ class Precedents:
     def __init__(self, precedents: Iterable[Precedent], *, kinds: KindModel | None = None) -> None:
         self.all = tuple({one.incident: one for one in precedents}.values())
         self.kinds = kinds
-        self._rarity = {part: _rarity([one.portrait.shape[part] for one in self.all]) for part in PARTS}
+        self._parts = {part: _Part.of([one.portrait.shape[part] for one in self.all]) for part in PARTS}
 
     @classmethod
     def learn(cls, precedents: Iterable[Precedent]) -> Precedents:
@@ -101,53 +107,85 @@ class Precedents:
             but: ids of others that are left out.
         """
         belief = {} if self.kinds is None else self.kinds.of(portrait.description)
-        found = [
-            self._compare(portrait, one, belief)
-            for one in self.all
-            if one.incident != portrait.incident and one.incident not in but
+        resemblance = self._resemblance(portrait.shape).tolist()
+        asked = {portrait.incident, *but}
+        near = [
+            (_similarity(belief, one.kind, alike), alike, one)
+            for alike, one in zip(resemblance, self.all, strict=True)
+            if one.incident not in asked and alike >= LEAST
         ]
-        near = [one for one in found if one.resemblance >= LEAST]
-        near.sort(key=lambda one: (-one.similarity, -one.precedent.start, one.precedent.incident))
-        return tuple(near[:most])
+        near.sort(key=lambda each: (-each[0], -each[2].start, each[2].incident))
+        return tuple(
+            Neighbour(
+                precedent=one,
+                similarity=similarity,
+                belief=belief.get(one.kind),
+                resemblance=alike,
+                shared=self._rarest(portrait.shape["events"] & one.portrait.shape["events"]),
+            )
+            for similarity, alike, one in near[:most]
+        )
 
-    def _compare(self, portrait: Portrait, other: Precedent, belief: Mapping[str, float]) -> Neighbour:
-        resemblance, shared = self._resemblance(portrait.shape, other.portrait.shape)
-        known = belief.get(other.kind) if other.kind else None
-        of_kind = known
-        if belief and known is None:  # as likely as any kind
-            of_kind = 1.0 / (len(belief) + 1)
-        similarity = resemblance if of_kind is None else of_kind * (OF_KIND + (1.0 - OF_KIND) * resemblance)
-        return Neighbour(precedent=other, similarity=similarity, belief=known, resemblance=resemblance, shared=shared)
-
-    def _resemblance(self, a: Shape, b: Shape) -> tuple[float, tuple[str, ...]]:
-        """Cosines of the parts, features weighted by rarity, averaged by the parts' weights."""
-        total = weights = 0.0
-        for part, weight in PARTS.items():
-            rarity = self._rarity[part]
-            lengths = _length(a[part], rarity) * _length(b[part], rarity)
-            if not a[part] and not b[part]:
-                continue
-            weights += weight
-            if lengths:
-                total += weight * _squares(a[part] & b[part], rarity) / lengths
-        return (min(total / weights, 1.0) if weights else 0.0), self._rarest(a["events"] & b["events"])
+    def _resemblance(self, shape: Shape) -> Floats:
+        """Cosines of the parts, features weighted by rarity, averaged by the parts' weights, shape (precedents,)."""
+        total, weights = np.zeros(len(self.all)), np.zeros(len(self.all))
+        for name, weight in PARTS.items():
+            part = self._parts[name]
+            total += weight * part.cosines(shape[name])
+            weights += weight * (part.filled | bool(shape[name]))
+        return np.clip(total / np.maximum(weights, 1e-12), 0.0, 1.0)
 
     def _rarest(self, features: frozenset[str]) -> tuple[str, ...]:
         """Signs without their level, those that fewest precedents show first."""
-        rarity = self._rarity["events"]
-        ordered = sorted(features, key=lambda name: (-rarity.get(name, 0.0), name))
+        part = self._parts["events"]
+        ordered = sorted(features, key=lambda name: (-part.rarity[part.place[name]], name))
         return tuple(dict.fromkeys(name.partition(" ")[2] for name in ordered))
 
 
-def _rarity(shapes: Sequence[frozenset[str]]) -> dict[str, float]:
-    """Feature -> log of the share of incidents that show it, negated; what all show says nothing."""
-    counts = Counter(feature for shape in shapes for feature in shape)
-    return {feature: math.log((len(shapes) + 1) / (count + 0.5)) for feature, count in counts.items()}
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """One part of all precedents' signatures.
+
+    Attributes:
+        place: feature -> column, sorted.
+        rarity: log of the share of precedents that show each feature, negated, shape (columns,).
+        rows: precedents by features, float64, of length 1 each (0 where empty), shape (precedents, columns).
+        filled: bool, which precedents have any feature.
+    """
+
+    place: Mapping[str, int]
+    rarity: Floats
+    rows: sparse.csr_array
+    filled: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, shapes: Sequence[frozenset[str]]) -> _Part:
+        """Of the precedents' signatures, in order."""
+        counts = Counter(feature for shape in shapes for feature in shape)
+        place = {feature: i for i, feature in enumerate(sorted(counts))}
+        rarity = np.log((len(shapes) + 1) / (np.array([counts[feature] for feature in place], np.float64) + 0.5))
+        codes = [np.array(sorted(place[feature] for feature in shape), np.int64) for shape in shapes]
+        starts = np.cumsum([0, *(len(code) for code in codes)])
+        values = [rarity[code] / max(float(np.linalg.norm(rarity[code])), 1e-12) for code in codes]
+        rows = sparse.csr_array(
+            (_joined(values, np.float64), _joined(codes, np.int64), starts), shape=(len(shapes), len(place))
+        )
+        return cls(place=place, rarity=rarity, rows=rows, filled=np.array([bool(shape) for shape in shapes], bool))
+
+    def cosines(self, features: frozenset[str]) -> Floats:
+        """Cosine of each precedent with these features, of which unknown ones do not count, shape (precedents,)."""
+        known = sorted(self.place[feature] for feature in features if feature in self.place)
+        vector = np.zeros(len(self.place))
+        vector[known] = self.rarity[known]
+        return np.asarray(self.rows @ vector) / max(float(np.linalg.norm(vector)), 1e-12)
 
 
-def _squares(features: frozenset[str], rarity: Mapping[str, float]) -> float:
-    return math.fsum(rarity.get(feature, 0.0) ** 2 for feature in features)
+def _joined(arrays: Sequence[npt.NDArray[Any]], kind: type) -> npt.NDArray[Any]:
+    return np.concatenate([np.zeros(0, kind), *arrays])
 
 
-def _length(features: frozenset[str], rarity: Mapping[str, float]) -> float:
-    return math.sqrt(_squares(features, rarity))
+def _similarity(belief: Mapping[str, float], kind: str, resemblance: float) -> float:
+    """A kind that is not known is as likely as any."""
+    if not belief:
+        return resemblance
+    return belief.get(kind, 1.0 / (len(belief) + 1)) * (OF_KIND + (1.0 - OF_KIND) * resemblance)
