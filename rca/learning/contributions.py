@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from rca.learning.columns import SCALES
 from rca.learning.description import Description
-from rca.learning.learned import LearnedModel, candidate_rows, log_prior
+from rca.learning.learned import LearnedModel, log_prior
+from rca.learning.scene import Features
 from rca.learning.softmax import CONTEXT
 from rca.types import Contribution
 
@@ -39,17 +40,17 @@ _WHOLE = {
 
 
 def contributions(
-    model: LearnedModel, description: Description, candidate: int, probability: float
+    model: LearnedModel, description: Description, rows: Sequence[Features], candidate: int, probability: float
 ) -> tuple[Contribution, ...]:
     """What adds up to the log odds of one candidate's probability, largest first, ``REST`` last.
 
     Args:
         model: the weights that gave the probability.
         description: the incident.
+        rows: the features of its candidates, by ``candidate_rows``.
         candidate: position among its candidates.
         probability: the reported one, in (0, 1).
     """
-    rows = candidate_rows(description, model.background, model.services)
     features = model.columns.matrix([rows[candidate]])
     context = model.context_columns.matrix([description.context])
     own = np.asarray(features @ (model.weights.common[:, None] + model.weights.by_type)).ravel()

@@ -102,12 +102,15 @@ class LearnedModel:
             context=self.weights.context,
         )
 
-    def posterior(self, description: Description) -> Posterior:
-        """The belief in each candidate; of a description without candidates, empty."""
+    def posterior(self, description: Description, rows: Sequence[Features] | None = None) -> Posterior:
+        """The belief in each candidate; of a description without candidates, empty.
+
+        ``rows`` are the candidates' features, by ``candidate_rows``, where they are known already.
+        """
         if not description.candidates:
             nothing = np.zeros(0)
             return Posterior(probability=nothing, raw=nothing, types=np.zeros(len(self.kinds)))
-        rows = candidate_rows(description, self.background, self.services)
+        rows = candidate_rows(description, self.background, self.services) if rows is None else rows
         design = Design(
             features=self.columns.matrix(rows),
             context=self.context_columns.matrix([description.context]),

@@ -13,7 +13,7 @@ from rca.errors import ModelError
 from rca.extract.context import Context
 from rca.learning.contributions import contributions
 from rca.learning.description import describe
-from rca.learning.learned import ENOUGH, LearnedModel
+from rca.learning.learned import ENOUGH, LearnedModel, candidate_rows
 from rca.ranking import Belief, Ranking
 from rca.stages import Stages
 
@@ -38,7 +38,8 @@ def rerank(
     if model is None or not len(ranking.strength) or ranking.strength[0] < NOTHING:
         return ranking
     description = describe(graph, ranking, context.topology, context.members, incident=context.case.incident.id)
-    probability = model.posterior(description).probability
+    rows = candidate_rows(description, model.background, model.services)
+    probability = model.posterior(description, rows).probability
     code = {name: i for i, name in enumerate(ranking.blame.components)}
     codes = np.array([code[name] for name in description.candidates], np.int64)
     before = {int(c): place for place, c in enumerate(ranking.order)}
@@ -61,7 +62,7 @@ def rerank(
             source=model.title,
             probability=believed,
             parts={
-                description.candidates[i]: contributions(model, description, i, float(probability[i]))
+                description.candidates[i]: contributions(model, description, rows, i, float(probability[i]))
                 for i in order[:MOST_EXPLAINED]
             },
         ),
