@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import httpx
@@ -30,7 +34,9 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, str]]] = []
         super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that hang up are what some tests are about."""
 
     @property
     def port(self) -> int:
@@ -91,6 +97,7 @@ Handler.answers = {
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
     with Receiver() as started:
+        threading.Thread(target=started.serve_forever, args=(0.02,), daemon=True).start()
         yield started
         started.shutdown()
 
@@ -265,3 +272,31 @@ def test_an_answer_that_drips_ends_at_the_deadline_of_the_exchange(receiver: Rec
         pytest.raises(httpx.TimeoutException),
     ):
         client.get(f"http://127.0.0.1:{receiver.port}/slow")
+
+
+def test_the_certificate_has_to_be_the_names_though_the_address_is_connected_to(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate)]
+    name = ["-days", "2", "-subj", "/CN=hooks.example", "-addext", "subjectAltName=DNS:hooks.example"]
+    subprocess.run([*made, *name], check=True, capture_output=True)
+    server = Receiver()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    trusted = ssl.create_default_context(cafile=str(certificate))
+    try:
+        with guarded_client(allowed=LOOPBACK, verify=trusted, resolve=lambda *_: ["127.0.0.1"]) as client:
+            assert client.get(f"https://hooks.example:{server.port}/").text == "fine"
+            with pytest.raises(httpx.ConnectError, match=r"(?i)certificate"):
+                client.get(f"https://other.example:{server.port}/")
+        with (
+            guarded_client(allowed=LOOPBACK, resolve=lambda *_: ["127.0.0.1"]) as client,
+            pytest.raises(httpx.ConnectError, match=r"(?i)certificate"),
+        ):
+            client.get(f"https://hooks.example:{server.port}/")
+    finally:
+        server.shutdown()
+        server.server_close()
