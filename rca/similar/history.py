@@ -18,7 +18,7 @@ from rca.similar.portrait import Portrait, portray
 from rca.similar.precedents import Precedent, Precedents
 from rca.types import Direction, Event, Evidence
 
-# The latest that are compared with; a thousand take some ten seconds to read and learn from.
+# The latest that are compared with; a thousand take some twenty seconds to read and learn from.
 MOST_READ = 1_000
 
 
