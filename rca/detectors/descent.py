@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -109,7 +109,7 @@ def descend(
         expect, gradients: the network forwards and backwards.
         plan: how far to go.
     """
-    learn, held = windows
+    learn, held = replace(windows[0]), windows[1]  # what is trimmed on the way is trimmed here alone
     best = flat.clone()
     error = typical_error(flat, layout, held, expect) * (1 - plan.least_gain)
     losses = watched()

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from rca.detectors.batch import Batch, Training, Weights
-from rca.detectors.descent import Plan, better_start, descend, window_errors
+from rca.detectors.descent import Plan, better_start, descend
 from rca.detectors.layout import Layout, Parts
 from rca.detectors.mlp import weight_shapes
 from rca.detectors.principal import leading_directions
@@ -41,15 +41,32 @@ def train(batch: Batch, training: Training, previous: Weights | None) -> dict[st
     device = pick_device(training.device)
     with one_thread(), torch.no_grad():
         learn = TrainingWindows.of(batch.samples, batch.learn, device, seed=batch.seed)
-        held = TrainingWindows.of(batch.samples, batch.held, device)
-        flat = _warm_start(batch, layout, learn, spare=training.fine_tune)
-        if previous is not None:
-            flat = better_start(flat, layout.pack(previous).to(flat), layout, held, expect)
-        if training.fine_tune:
-            plan = Plan(epochs=training.epochs or EPOCHS, rate=RATE, patience=PATIENCE, least_gain=LEAST_GAIN)
-            flat = descend(flat, layout, (learn, held), expect, _gradients, plan)
-        lowest, highest = _code_range(flat, layout, learn)
+        flat, code = _warm_start(layout, learn)
+        if training.fine_tune or previous is not None:
+            held = TrainingWindows.of(batch.samples, batch.held, device)
+            flat = _improve(flat, layout, (learn, held), batch, training, previous)
+            code = _encode(layout.views(flat), learn.windows)[1]
+        lowest, highest = _code_range(code, learn)
         return {**layout.unpack(flat), "lowest": lowest, "highest": highest}
+
+
+def _improve(
+    flat: torch.Tensor,
+    layout: Layout,
+    windows: tuple[TrainingWindows, TrainingWindows],
+    batch: Batch,
+    training: Training,
+    previous: Weights | None,
+) -> torch.Tensor:
+    """Better weights than the warm start's, where earlier ones or descent know any."""
+    if training.fine_tune:
+        _fill_spare_units(flat, layout, batch)
+    if previous is not None:
+        flat = better_start(flat, layout.pack(previous).to(flat), layout, windows[1], expect)
+    if not training.fine_tune:
+        return flat
+    plan = Plan(epochs=training.epochs or EPOCHS, rate=RATE, patience=PATIENCE, least_gain=LEAST_GAIN)
+    return descend(flat, layout, windows, expect, _gradients, plan)
 
 
 def _layout(width: int) -> Layout:
@@ -57,26 +74,33 @@ def _layout(width: int) -> Layout:
     return Layout.of({name: shape for name, shape in weight_shapes(width).items() if name[0] in "wb"})
 
 
-def _warm_start(batch: Batch, layout: Layout, learn: TrainingWindows, *, spare: bool) -> torch.Tensor:
-    """Networks that do what principal components do; the worst windows are left out, and those count that bent them."""
-    code = layout.shapes["b2"][0]
-    flat = _embed(layout, *leading_directions(learn.windows, learn.weight, code))
-    power = torch.linalg.vector_norm(learn.windows, dim=2).square_().mul_(learn.weight)
-    learn.trim(window_errors(flat, layout, learn, expect))
+def _warm_start(layout: Layout, learn: TrainingWindows) -> tuple[torch.Tensor, torch.Tensor]:
+    """Networks that do what principal components do, and the codes that they give the windows.
+
+    The worst windows are left out, and components that these bent are found anew without them.
+    """
+    count = layout.shapes["b2"][0]
+    kept = _needed(*leading_directions(learn.windows, learn.weight, count))
+    code = torch.bmm(learn.windows, kept)
+    power = torch.linalg.vector_norm(learn.windows, dim=2).square_()
+    learn.trim(power - code.square().sum(dim=2))  # what is left beside orthonormal directions
+    power.mul_(learn.share > 0)
     bent = (power * learn.weight).sum(dim=1) < (1 - BENDING) * power.sum(dim=1)
     if bool(bent.any()):
         at = torch.nonzero(bent)[:, 0]
-        flat[at] = _embed(layout, *leading_directions(learn.windows[at], learn.weight[at], code))
-    if spare:
-        _fill_spare_units(flat, layout, batch)
-    return flat
+        kept[at] = _needed(*leading_directions(learn.windows[at], learn.weight[at], count))
+        code[at] = torch.bmm(learn.windows[at], kept[at])
+    return _embed(layout, kept), code
 
 
-def _embed(layout: Layout, directions: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """Principal components as rectified units: each direction is a pair of them, one for either sign."""
-    enough = torch.cumsum(share, dim=1) - share < EXPLAINED
-    kept = (directions * enough[:, None]).contiguous()
-    unit = torch.diag_embed(enough.to(kept))
+def _needed(directions: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """The directions that it takes to explain enough, 0 in place of the others."""
+    return directions * (torch.cumsum(share, dim=1) - share < EXPLAINED)[:, None]
+
+
+def _embed(layout: Layout, kept: torch.Tensor) -> torch.Tensor:
+    """Directions as rectified units: each is a pair of them, one for either sign."""
+    unit = torch.diag_embed((kept != 0).any(dim=1).to(kept))
     flat = torch.zeros(len(kept), layout.size).to(kept)
     part, code = layout.views(flat), kept.shape[2]
     for sign, side in ((1.0, slice(code)), (-1.0, slice(code, 2 * code))):
@@ -145,9 +169,9 @@ def _gradients(part: Parts, piece: Piece, into: Parts) -> None:
             gap.mul_(entered > 0)
 
 
-def _code_range(flat: torch.Tensor, layout: Layout, learn: TrainingWindows) -> tuple[npt.NDArray[Any], ...]:
-    """What codes health reaches, below and above: shape (C, code) each."""
-    code = _encode(layout.views(flat), learn.windows)[1].transpose(1, 2).contiguous()
+def _code_range(code: torch.Tensor, learn: TrainingWindows) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """What codes health reaches, below and above: shape (C, N, code) to (C, code) each."""
+    code = code.transpose(1, 2).contiguous()
     left_out = (learn.weight <= 0)[:, None]
     count = 1 + int(CODE_QUANTILE * code.shape[2])
     ends = []

@@ -274,7 +274,7 @@ class NetworkDetector(ABC):
         """Parts of what is known, their rows in the window, residuals, and where they may be judged."""
         if not len(ends):
             return
-        found = self.series.find(window)
+        found = _find(self.series, window)
         place = np.full(len(self.series) + 1, -1, np.int64)  # the last is for padding, -1
         place[found[found >= 0]] = np.flatnonzero(found >= 0)
         for fitted in self.groups:
@@ -322,6 +322,16 @@ class NetworkDetector(ABC):
 def _scale(scaling: Scaling, samples: Floats, times: Times) -> Floats:
     """Scaled samples with time before metrics: shape (C, M, T) to (C, T, M)."""
     return np.ascontiguousarray(scaling.apply(samples, times).transpose(0, 2, 1))
+
+
+def _find(series: SeriesNames, window: MetricFrame) -> Rows:
+    """The row of each of the window's series; most windows have the very series of the history, in order."""
+    names = ("components", "metrics", "component", "metric", "peer")
+    if all(np.array_equal(getattr(series, name), getattr(window, name)) for name in names[2:]) and all(
+        getattr(series, name) == getattr(window, name) for name in names[:2]
+    ):
+        return np.arange(len(series), dtype=np.int64)
+    return series.find(window)
 
 
 def _in_a_row(ends: Rows, size: int) -> Bools:

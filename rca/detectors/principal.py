@@ -10,7 +10,7 @@ import torch
 
 # Directions beyond those asked for, and products: more change the explained share by less than 0.003.
 OVERSAMPLING, ITERATIONS = 4, 3
-# Of so many windows per number in one, half are enough: they overlap.
+# Of so many windows per number in one, half are enough, since they overlap; they come shuffled.
 _PLENTY = 4
 # Added to a Gram matrix's diagonal, in shares of its trace, so that it has a Cholesky factor.
 _RIDGE = 1e-6
@@ -29,7 +29,8 @@ def leading_directions(windows: torch.Tensor, weight: torch.Tensor, count: int) 
     """
     size = windows.shape[2]
     if windows.shape[1] >= _PLENTY * size:
-        windows, weight = windows[:, ::2], weight[:, ::2]
+        half = windows.shape[1] // 2
+        windows, weight = windows[:, :half], weight[:, :half]
     gram = torch.bmm(windows.transpose(1, 2), windows * weight[:, :, None])
     power = gram.diagonal(dim1=1, dim2=2).sum(dim=1)
     gram = gram / power.clamp_min(torch.finfo(gram.dtype).tiny)[:, None, None]
@@ -52,4 +53,5 @@ def _orthonormal(block: torch.Tensor) -> torch.Tensor:
     trace = gram.diagonal(dim1=1, dim2=2).sum(dim=1)
     ridge = (_RIDGE * trace + 1e-30)[:, None, None] * torch.eye(gram.shape[1]).to(gram)
     factor = torch.linalg.cholesky(gram + ridge)
-    return torch.linalg.solve_triangular(factor.transpose(1, 2), block, upper=True, left=False)
+    out: torch.Tensor = torch.linalg.solve_triangular(factor.transpose(1, 2), block, upper=True, left=False)
+    return out
