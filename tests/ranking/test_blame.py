@@ -25,7 +25,7 @@ NAMES = SHOP.components  # cart, shop, store
 
 def event(component: str, blame: float, group: str = "one", kind: str = "errors.up", **facts: object) -> Event:
     known = {"likelihood": 0.0, "start": 0, "name": group} | facts
-    evidence = {name: known.pop(name) for name in ("weak", "explainable", "likelihood") if name in known}
+    evidence = {name: known.pop(name) for name in ("weak", "explainable", "likelihood", "amount") if name in known}
     return Event(
         id=f"{kind}:{component}:{group}:{blame}",
         component=component,
@@ -211,3 +211,22 @@ def test_symptoms_are_the_events_of_the_metric_then_of_the_component_then_of_the
     assert marked(Symptom(component="cart"), Symptom(component="shop", metric="rate")) == [False, True, True]
     assert marked() == [True, True, False]
     assert marked(Symptom(component="nobody")) == [True, True, False]
+
+
+def unusual_callee(**facts: object) -> tuple[Blame, float]:
+    """shop loses time, and cart, which it calls, works in another way than in health; how sure that is."""
+    likelihood = 6.0
+    shown = event("shop", 0.8, explainable=True, kind="latency.up", **facts)
+    odd = event("cart", 0.4, "saturation", kind="metrics.unusual", likelihood=likelihood)
+    return blame_of([shown, odd]), likelihood / (likelihood + SURE)
+
+
+def test_an_unusual_callee_takes_the_time_over_that_its_caller_lost_by_amount() -> None:
+    found, sure = unusual_callee(amount=100.0)
+    assert totals(found)["shop"] == pytest.approx(0.8 * (1 - sure))
+    assert totals(found)["cart"] == pytest.approx(0.4 + 0.5 * 0.8 * sure)
+
+
+def test_own_time_that_was_measured_stays_with_the_caller_of_an_unusual_callee() -> None:
+    found, _ = unusual_callee()
+    assert totals(found) == {"shop": pytest.approx(0.8 - 0.8 * 0.4 / 1.2), "cart": pytest.approx(0.5 * 0.4)}
