@@ -1,7 +1,7 @@
 """A store in Neo4j 5 and later, for teams that have it or outgrow one machine; Community Edition suffices.
 
 All reads and writes are managed transactions: the driver repeats them after deadlocks and lost
-leaders, for half a second, as somebody waits for an answer. Nothing is kept here when the
+leaders, for a quarter of a second, as somebody waits for an answer. Nothing is kept here when the
 server is away: ``rca.knowledge.synced`` does that.
 """
 
@@ -32,9 +32,9 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "touched": ("component",),
     "changes": ("component",),
 }
-RETRY_SECONDS, FIRST_RETRY = 0.5, 0.1  # somebody waits; the driver's own 30 s and 1 s are for nightly jobs
+RETRY_SECONDS, FIRST_RETRY = 0.25, 0.1  # somebody waits; the driver's own 30 s and 1 s are for nightly jobs
 CONNECT_SECONDS = 1.0
-WRITE_TRIES = 5  # with the driver's own repetitions less than three seconds
+WRITE_TRIES = 8  # with the driver's own repetitions less than three seconds
 Result = TypeVar("Result")
 # The driver warns of each attempt; without any handler Python would print that between our own messages.
 _SILENT = logging.NullHandler()

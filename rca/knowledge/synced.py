@@ -25,7 +25,7 @@ from rca.knowledge.remembered import recall, remember
 from rca.knowledge.rows import BEGINNING, Batch
 from rca.knowledge.sqlite_store import SQLiteStore, write_rows
 
-READ_SECONDS = 0.8  # an answer may come a second later than without Neo4j
+READ_SECONDS = 0.7  # an answer may come a second later than without Neo4j
 WRITE_SECONDS = 10.0  # nobody waits for a write longer than this; it goes on by itself
 Answered = TypeVar("Answered", Claims, Rows)
 
