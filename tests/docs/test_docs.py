@@ -27,6 +27,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def commands(command: Any, path: tuple[str, ...] = ("rca",)) -> Iterator[tuple[str, Any]]:
     if hasattr(command, "commands"):
+        if len(path) > 1 and command.invoke_without_command:  # a group that does something by itself
+            yield " ".join(path), command
         for name, child in command.commands.items():
             yield from commands(child, (*path, name))
     else:
