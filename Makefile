@@ -13,14 +13,17 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python;
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo servers test check bench docs readme wheel format clean
+.PHONY: help demo demo-live servers test check bench docs readme wheel format clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 demo: $(VENV)/.installed  ## explain the bundled demo incident
 	@$(BIN)/rca demo
+
+demo-live: $(VENV)/.installed-dev  ## from an alert of a real Prometheus to the page that says why
+	@$(BIN)/python scripts/demo_live
 
 # Debian's names; tests whose server is missing are skipped and say so.
 SERVERS := prometheus prometheus-alertmanager victoria-metrics postgresql openjdk-17-jre-headless chromium
