@@ -33,7 +33,7 @@ from shop import Shop
 
 CAUSE, RELEASE = "payment", "payment 2.4.0"
 LIMIT = 10.0  # seconds from the alert at the engine to the note on the page
-_HEALTHY_SECONDS = 5.0
+_HEALTHY_SECONDS, _ROLLOUT_SECONDS = 5.0, 8.0  # a release is told of when it begins to roll out
 
 
 def main() -> int:
@@ -73,6 +73,7 @@ def run(folder: Path) -> int:
         _tell_change(engine_url, "catalogue", "catalogue 1.9.3")  # one that has nothing to do with it
         time.sleep(_HEALTHY_SECONDS)
         _tell_change(engine_url, CAUSE, RELEASE)
+        time.sleep(_ROLLOUT_SECONDS)
         shop.shop.release_badly(CAUSE)
         _say(begun, f"{RELEASE} is deployed, and is bad. Nobody is told that it is.")
 

@@ -155,7 +155,7 @@ def _rules() -> dict[str, Any]:
     rule = {
         "alert": "SlowRequests",
         "expr": f'label_replace(({mean}), "service", "$1", "job", "(.*)") > 0.15 and {fronts}',
-        "for": "15s",
+        "for": "30s",
         "labels": {"severity": "critical", "team": "shop", "rca_kind": "latency.up"},
         "annotations": {"summary": "{{ $labels.service }} takes {{ $value | humanizeDuration }} a request"},
     }
