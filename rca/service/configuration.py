@@ -217,6 +217,12 @@ class Configuration:
     delivery_attempts: int = 12
     """How often a message is sent before it is a dead letter: 12 are about half an hour."""
 
+    otlp_metrics: str = ""
+    """An OpenTelemetry collector that the service's own metrics are pushed to, as http://host:4318; empty: nowhere."""
+
+    otlp_seconds: float = 60.0
+    """How often they are pushed."""
+
     log_level: str = "info"
     """debug, info, warning or error."""
 

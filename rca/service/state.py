@@ -19,6 +19,7 @@ from rca.service.configuration import Configuration
 from rca.service.jobs import JobRunner
 from rca.service.logs import LOGGER, trace_id
 from rca.service.metrics import Metrics
+from rca.service.own_metrics import MetricsExporter
 from rca.service.receiving import Receiver
 from rca.service.workers import WorkerPool
 from rca.sources.naming import Naming
@@ -94,7 +95,7 @@ class Service:
         self.receiver = Receiver(self)
         await asyncio.to_thread(self.receiver.start)
         self._tasks = [asyncio.create_task(self._maintain())]
-        self._tasks += [asyncio.ensure_future(begin()) for begin in self.background]
+        self._tasks += [asyncio.ensure_future(begin()) for begin in (*self.background, MetricsExporter(self).run)]
         self.ready = True
 
     async def stop(self) -> None:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response, StreamingResponse
 
 from rca.errors import ConflictError
-from rca.service.accuracy import measure, rank_of
+from rca.service.accuracy import measure_reports
 from rca.service.bodies import decode_body, encode
 from rca.service.logs import trace_id
 from rca.service.problems import ProblemError
@@ -21,7 +21,7 @@ from rca.service.routes.common import BODY, needs, principal_of, problems, read,
 from rca.service.schemas import Accuracy, EvaluateBody, JobView
 from rca.service.state import Service
 from rca.service.views import API, answer, compressed, job_view
-from rca.stores.records import FINISHED, Feedback, Job
+from rca.stores.records import FINISHED, Job
 from rca.types import SECOND
 
 router = APIRouter(prefix=API, tags=["jobs"])
@@ -112,12 +112,7 @@ async def evaluate(request: Request) -> Response:
         job = await _replay(service, asked.incidents)
         return answer(job_view(job), 202, {"Location": f"{API}/jobs/{job.id}"})
     confirmed = await read(service.store.confirmed, asked.incidents)
-    return answer(await read(measure_reports, service, confirmed))
-
-
-def measure_reports(service: Service, confirmed: list[Feedback]) -> dict[str, object]:
-    """The measures over the last reports of incidents with a confirmed cause."""
-    return measure([rank_of(one, service.store.report(one.incident)[1]) for one in confirmed], replayed=False)
+    return answer(await read(measure_reports, service.store, confirmed))
 
 
 async def _there(service: Service, job: str) -> Job:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import time
-
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from rca.errors import RCAError
 from rca.service.metrics import MEDIA
+from rca.service.own_metrics import set_gauges
 from rca.service.routes.common import needs, problems, read, service_of
-from rca.service.routes.jobs import measure_reports
 from rca.service.schemas import Health
-from rca.service.state import Service
 from rca.service.views import answer
 
 router = APIRouter(tags=["system"])
-_ACCURACY_SECONDS = 60.0
-_MOST_MEASURED = 500  # reports that are read for the accuracy on one scrape
 
 
 @router.get("/healthz", summary="Whether it lives", responses={200: {"model": Health}})
@@ -53,22 +48,5 @@ async def readiness(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """The service's own metrics in Prometheus' text format."""
     service = service_of(request)
-    await read(_set_gauges, service)
+    await read(set_gauges, service)
     return Response(service.metrics.page(), media_type=MEDIA)
-
-
-def _set_gauges(service: Service) -> None:
-    own = service.metrics
-    counts = service.store.count_jobs()
-    for state in ("queued", "running", "done", "failed", "cancelled"):
-        own.jobs.labels(state).set(counts.get(state, 0))
-    own.waiting.labels("records").set(service.store.waiting)
-    own.waiting.labels("telemetry").set(service.windows.waiting)
-    own.waiting_calls.labels("decoders").set(service.decoders.waiting)
-    own.waiting_calls.labels("analysts").set(service.analysts.waiting)
-    own.in_flight.set(service.bodies.in_flight)
-    own.telemetry_bytes.set(service.windows.size())
-    if own.accuracy_due < time.monotonic():
-        own.accuracy_due = time.monotonic() + _ACCURACY_SECONDS
-        measured = measure_reports(service, service.store.confirmed(limit=_MOST_MEASURED))
-        own.set_accuracy(measured)
