@@ -144,7 +144,8 @@ class Neo4jStore:
 
     def _read(self, statement: str, **parameters: Any) -> list[Row]:
         given = {**parameters, "tenant": self._tenant}
-        return self.server.read(lambda transaction: _run(transaction, statement, given).data())
+        # Statements return plain values: Record.data() would look through each of them for nodes.
+        return self.server.read(lambda transaction: [dict(row) for row in _run(transaction, statement, given)])
 
 
 class _Server:
