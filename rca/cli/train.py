@@ -27,7 +27,9 @@ def train(
     name: Annotated[str, typer.Option("--name", help="The model; its next version is made.")],
     detector: Annotated[
         str | None,
-        typer.Option("--detector", help="ensemble, robust, pca, k-means, mlp, gru or convolution; default: ensemble."),
+        typer.Option(
+            "--detector", help="ensemble, robust, gaussian, pca, k-means, mlp, gru or convolution; default: ensemble."
+        ),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", help="Chunks fitted side by side; default: 1, with Ray all processors.")
