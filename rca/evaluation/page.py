@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rca.evaluation.measures import DEPTH, stack
 from rca.evaluation.results import OURS, Evaluation
+from rca.report.figures import new_figure, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,8 +96,8 @@ def render_page(evaluation: Evaluation) -> str:
         false_causes=evaluation.false_causes(main),
         tables=tables,
         misses=_misses(evaluation, main),
-        plot_depth=_svg(_draw_depth(evaluation)),
-        plot_faults=_svg(_draw_faults(evaluation, main)),
+        plot_depth=to_svg(_draw_depth(evaluation)),
+        plot_faults=to_svg(_draw_faults(evaluation, main)),
     )
 
 
@@ -119,18 +119,9 @@ def _misses(evaluation: Evaluation, method: str) -> list[dict[str, str]]:
     ]
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
 def _draw_depth(evaluation: Evaluation) -> Figure:
     """AC@k over k, one line per method."""
-    figure, axes = _figure(7.5, 3.6)
+    figure, axes = new_figure(7.5, 3.6)
     depths = np.arange(1, DEPTH + 1)
     for place, method in enumerate(evaluation.methods):
         cards = stack([case.methods[method].card for case in evaluation.cases])
@@ -145,7 +136,7 @@ def _draw_depth(evaluation: Evaluation) -> Figure:
 def _draw_faults(evaluation: Evaluation, method: str) -> Figure:
     """AC@1 and AC@3 of one method by fault."""
     groups = evaluation.by("fault")
-    figure, axes = _figure(7.5, 1.0 + 0.4 * len(groups))
+    figure, axes = new_figure(7.5, 1.0 + 0.4 * len(groups))
     places = np.arange(len(groups))[::-1]
     figures = [evaluation.measures(method, cases) for cases in groups.values()]
     for shift, name, colour in ((0.2, "AC@1", COLOURS[0]), (-0.2, "AC@3", COLOURS[6])):
@@ -154,14 +145,3 @@ def _draw_faults(evaluation: Evaluation, method: str) -> Figure:
     axes.set_yticks(places, [f"{name.replace('$', chr(92) + '$')} ({len(cases)})" for name, cases in groups.items()])
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
-
-
-def _svg(figure: Figure) -> str:
-    """The figure as an SVG element, without dates and random ids."""
-    import matplotlib as mpl
-
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "rca", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from rca.errors import ModelError, RCAError
+from rca.errors import ModelError
+from rca.health.storage import DAMAGE as DAMAGED_ARRAYS
 from rca.learning.background import Background
 from rca.learning.columns import SCALES, Columns
 from rca.learning.learned import LearnedModel
@@ -25,21 +25,7 @@ WEIGHTS = "weights.npz"
 # Ten thousand incidents of a thousand components stay below this.
 MOST_BYTES = 1 << 30
 REMEDY = "Learn anew with `rca learn`, or go back with `rca learn rollback`"
-# What reading a damaged file raises: flipped bits may ask for passwords, unknown compressions and any size.
-DAMAGE = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    MemoryError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-    msgspec.MsgspecError,
-    RCAError,
-)
+DAMAGE = (*DAMAGED_ARRAYS, msgspec.MsgspecError)
 
 
 class _Head(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

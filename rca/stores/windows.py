@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rca.errors import InputError, NotFoundError, OverloadedError, RCAError, StoreError
+from rca.stores.gathering import gather
 from rca.stores.records import Segment
 from rca.types import SECOND, Window
 
@@ -165,26 +166,9 @@ class WindowStore:
     def _serve(self) -> None:
         last = False
         while not last:
-            group, last = self._gather()
+            group, last = gather(self._waiting, most_rows=MAX_ROWS, linger=LINGER)
             if group:
                 self._write(group)
-
-    def _gather(self) -> tuple[list[_Parcel], bool]:
-        first = self._waiting.get()
-        if first is None:
-            return [], True
-        group, rows = [first], first.rows
-        until = time.monotonic() + LINGER
-        while rows < MAX_ROWS:
-            try:
-                parcel = self._waiting.get(timeout=max(until - time.monotonic(), 0))
-            except queue.Empty:
-                break
-            if parcel is None:
-                return group, True
-            group.append(parcel)
-            rows += parcel.rows
-        return group, False
 
     def _write(self, group: list[_Parcel]) -> None:
         try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from rca.errors import OverloadedError, RCAError, StoreError
+from rca.stores.gathering import gather
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -137,28 +137,10 @@ class Writer:
         self._started.set_result(None)
         last = False
         while not last:
-            group, last = self._gather()
+            group, last = gather(self._waiting, most_rows=MAX_ROWS, linger=LINGER)
             if group:
                 self._write(session, group)
         session.close()
-
-    def _gather(self) -> tuple[list[_Piece], bool]:
-        """The next group, and whether it is the last."""
-        first = self._waiting.get()
-        if first is None:
-            return [], True
-        group, rows = [first], first.rows
-        until = time.monotonic() + LINGER
-        while rows < MAX_ROWS:
-            try:
-                piece = self._waiting.get(timeout=max(until - time.monotonic(), 0))
-            except queue.Empty:
-                break
-            if piece is None:
-                return group, True
-            group.append(piece)
-            rows += piece.rows
-        return group, False
 
     def _write(self, session: Session, group: list[_Piece]) -> None:
         try:

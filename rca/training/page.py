@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rca.report.figures import new_figure, to_svg
 from rca.training.drift import DRIFTED
 from rca.training.result import TrainingResult
 from rca.types import to_text
@@ -105,9 +105,9 @@ def render_page(result: TrainingResult) -> str:
         rows=MOST_ROWS,
         drifted=DRIFTED,
         highest=_highest(result),
-        plot_losses=_svg(_draw_losses(result)) if result.losses else "",
-        plot_above=_svg(_draw_ordered(result.above_by_component, "share of samples above the limit", None)),
-        plot_reach=_svg(_draw_ordered(result.reach_by_component, "score", LIMIT)),
+        plot_losses=to_svg(_draw_losses(result)) if result.losses else "",
+        plot_above=to_svg(_draw_ordered(result.above_by_component, "share of samples above the limit", None)),
+        plot_reach=to_svg(_draw_ordered(result.reach_by_component, "score", LIMIT)),
     )
 
 
@@ -128,17 +128,8 @@ def _highest(result: TrainingResult) -> list[dict[str, Any]]:
     ]
 
 
-def _figure() -> tuple[Figure, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.5, 3.0), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
 def _draw_losses(result: TrainingResult) -> Figure:
-    figure, axes = _figure()
+    figure, axes = new_figure(7.5, 3.0)
     axes.plot(np.arange(len(result.losses)), result.losses, marker="o", color=BLUE)
     axes.set(xlabel="passes over the history", ylabel="mean error of held-out windows")
     axes.set_ylim(0, 1.1 * max(result.losses))
@@ -147,7 +138,7 @@ def _draw_losses(result: TrainingResult) -> Figure:
 
 def _draw_ordered(values: Any, label: str, limit: float | None) -> Figure:
     """The values of components in order: a curve, however many they are."""
-    figure, axes = _figure()
+    figure, axes = new_figure(7.5, 3.0)
     ordered = np.sort(values)
     places = np.unique(np.linspace(0, len(ordered) - 1, min(len(ordered), 1000)).astype(int))
     axes.plot(places + 1, ordered[places], color=BLUE, drawstyle="steps-mid", marker="o" if len(places) < 50 else None)
@@ -156,14 +147,3 @@ def _draw_ordered(values: Any, label: str, limit: float | None) -> Figure:
         axes.annotate("limit", (1, limit), color=ORANGE, va="bottom")
     axes.set(xlabel="components, in order", ylabel=label, ylim=(0, max(1.05 * float(ordered[-1]), limit or 0, 0.01)))
     return figure
-
-
-def _svg(figure: Figure) -> str:
-    """The figure as an SVG element, without dates and random ids."""
-    import matplotlib as mpl
-
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "rca", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]

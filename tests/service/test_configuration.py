@@ -13,9 +13,6 @@ from rca.service.configuration import PREFIX, SECRETS, Configuration, load_confi
 
 ROOT = Path(__file__).resolve().parents[2]
 FIELDS = [field.name for field in dataclasses.fields(Configuration)]
-# Lists of objects, which docs/alerting.md describes and tests of their own read.
-PAGES = ("service.md", "alerting.md")
-LISTS = ("targets", "sources")
 PAGES = ("service.md", "alerting.md")
 LISTS = ("targets", "sources")  # of mappings: tests/notify/test_endpoints.py
 PLAIN = [name for name in FIELDS if name not in LISTS]
