@@ -59,7 +59,8 @@ def learn(
 @app.command("show")
 def show(name: Name = "default", out: Out = None) -> None:
     """Say which version is in use, what it was learnt from, and which weights moved."""
-    from rca.learning.versions import name_folder, read_card, read_pointer, versions_of
+    from rca.learning.versions import name_folder, read_card, read_pointer
+    from rca.registry.places import versions_of
 
     folder = name_folder(name, out)
     versions, pointer = versions_of(folder), read_pointer(folder)

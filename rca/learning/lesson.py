@@ -16,7 +16,8 @@ from rca.learning.explanation import Moved, explain_weights
 from rca.learning.learned import ENOUGH, LearnedModel
 from rca.learning.storage import load_learned
 from rca.learning.training import INNER_FOLDS, Training, train
-from rca.learning.versions import UNTRAINED, add_version, promote, read_card, read_pointer, versions_of
+from rca.learning.versions import UNTRAINED, add_version, promote, read_card, read_pointer
+from rca.registry.places import versions_of
 from rca.types import to_nanoseconds
 
 # Labels believed less than this are named: others do not bear them out.

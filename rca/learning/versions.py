@@ -8,7 +8,6 @@ learned/
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +18,7 @@ from rca.errors import ModelError
 from rca.learning.learned import LearnedModel
 from rca.learning.storage import WEIGHTS, load_learned, save_learned
 from rca.registry.durable import locked, write_file
-from rca.registry.places import NAME, VERSION
+from rca.registry.places import NAME, VERSION, own_folder, versions_of
 
 CURRENT, CARD = "current.json", "card.json"
 UNTRAINED = ""
@@ -46,13 +45,7 @@ class Pointer(msgspec.Struct, forbid_unknown_fields=True):
 
 def learned_folder(out: str | Path | None = None) -> Path:
     """Where learned weights lie: the given folder, else ``$RCA_HOME/learned``, else that of the user's own data."""
-    if out is not None:
-        return Path(out)
-    home = os.environ.get("RCA_HOME")
-    if home:
-        return Path(home) / "learned"
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "rca" / "learned"
+    return own_folder("learned") if out is None else Path(out)
 
 
 def name_folder(name: str, out: str | Path | None = None) -> Path:
@@ -71,13 +64,6 @@ def name_folder(name: str, out: str | Path | None = None) -> Path:
     if folder.is_symlink() and not folder.resolve().is_relative_to(root.resolve()):
         raise ModelError("leads out of its folder", where=folder, remedy="Copy what it leads to into the folder")
     return folder
-
-
-def versions_of(folder: Path) -> tuple[str, ...]:
-    """The versions of a name, oldest first."""
-    if not folder.is_dir():
-        return ()
-    return tuple(sorted((p.name for p in folder.iterdir() if VERSION.fullmatch(p.name) and p.is_dir()), key=int))
 
 
 def find_learned(reference: str | Path) -> LearnedModel:

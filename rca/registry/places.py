@@ -26,15 +26,18 @@ MANIFEST, WEIGHTS, DESCRIPTION, CARD, POINTER = (
 )
 
 
-def models_folder(models: str | Path | None = None) -> Path:
-    """The folder of models: the given one, else ``$RCA_HOME/models``, else that of the user's own data."""
-    if models is not None:
-        return Path(models)
+def own_folder(what: str) -> Path:
+    """Where something that was learnt lies: below ``$RCA_HOME``, else below the user's own data."""
     home = os.environ.get("RCA_HOME")
     if home:
-        return Path(home) / "models"
+        return Path(home) / what
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "rca" / "models"
+    return Path(data) / "rca" / what
+
+
+def models_folder(models: str | Path | None = None) -> Path:
+    """The folder of models: the given one, else ``$RCA_HOME/models``, else that of the user's own data."""
+    return own_folder("models") if models is None else Path(models)
 
 
 def bundled_models() -> Path | None:

@@ -16,8 +16,9 @@ from rca.learning.learned import ENOUGH, LearnedModel
 from rca.learning.lesson import is_new, learn
 from rca.learning.storage import WEIGHTS, load_learned, save_learned
 from rca.learning.training import train
-from rca.learning.versions import find_learned, name_folder, promote, read_card, read_pointer, roll_back, versions_of
+from rca.learning.versions import find_learned, name_folder, promote, read_card, read_pointer, roll_back
 from rca.pipeline import analyze
+from rca.registry.places import versions_of
 
 NOW = "2026-03-02T12:00:00Z"
 
