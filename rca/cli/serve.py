@@ -31,7 +31,7 @@ def serve(
     start makes a token with all rights and prints it, once.
     """
     from rca.errors import SettingsError
-    from rca.service.configuration import load_configuration
+    from rca.service.configuration_reading import load_configuration
 
     texts = {"data": data, "tls_certificate": tls_certificate, "tls_key": tls_key}
     given = {name: str(value) for name, value in texts.items() if value is not None}

@@ -84,7 +84,7 @@ class _opened:  # noqa: N801 - read as a verb: with _opened(...) as store
     """The store of a configuration, closed at the end of the block."""
 
     def __init__(self, configuration: Path | None, data: Path | None, store: str | None) -> None:
-        from rca.service.configuration import load_configuration
+        from rca.service.configuration_reading import load_configuration
 
         given = {"data": None if data is None else str(data), "store": store}
         self._url = load_configuration(configuration, given=given).store_url

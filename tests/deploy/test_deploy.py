@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from rca.notify.endpoints import METRICS
-from rca.service.configuration import Configuration, load_configuration
+from rca.service.configuration import Configuration
+from rca.service.configuration_reading import load_configuration
 from rca.sources.registry import PUSH_SOURCES
 
 ROOT = Path(__file__).resolve().parents[2]

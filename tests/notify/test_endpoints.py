@@ -13,7 +13,7 @@ import pytest
 from rca.errors import SettingsError
 from rca.notify.endpoints import Endpoint, Source, Target, read_endpoints
 from rca.notify.forms import FORMS
-from rca.service.configuration import load_configuration
+from rca.service.configuration_reading import load_configuration
 from rca.yaml_files import load_yaml
 
 ROOT = Path(__file__).resolve().parents[2]

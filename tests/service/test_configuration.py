@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from rca.errors import SettingsError
-from rca.service.configuration import PREFIX, SECRETS, Configuration, load_configuration
+from rca.service.configuration import Configuration
+from rca.service.configuration_reading import PREFIX, SECRETS, load_configuration
 
 ROOT = Path(__file__).resolve().parents[2]
 FIELDS = [field.name for field in dataclasses.fields(Configuration)]
