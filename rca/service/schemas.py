@@ -89,6 +89,8 @@ class FeedbackView(BaseModel):
     who: str
     opinion: Literal["confirmed", "wrong", "note"]
     component: str
+    kind: str
+    resolution: str
     note: str
 
 
@@ -210,13 +212,16 @@ class AuditPage(BaseModel):
 _Text = Annotated[str, msgspec.Meta(max_length=10_000)]
 _Said = Annotated[str, msgspec.Meta(min_length=1, max_length=10_000, pattern=r"\S")]
 _Name = Annotated[str, msgspec.Meta(max_length=300)]
+_Kind = Annotated[str, msgspec.Meta(max_length=200)]
 _Given = Annotated[str, msgspec.Meta(min_length=1, max_length=300, pattern=r"\S")]
 
 
 class Confirmed(msgspec.Struct, forbid_unknown_fields=True, tag="confirmed", tag_field="opinion"):
-    """The component that was the cause."""
+    """The component that was the cause; ``kind``: the type of fault, ``resolution``: what ended the incident."""
 
     component: _Given
+    kind: _Kind = ""
+    resolution: _Text = ""
     note: _Text = ""
     who: _Name = ""
 
@@ -225,6 +230,8 @@ class Wrong(msgspec.Struct, forbid_unknown_fields=True, tag="wrong", tag_field="
     """The report was wrong; ``component`` says what the cause was, where that is known."""
 
     component: _Name = ""
+    kind: _Kind = ""
+    resolution: _Text = ""
     note: _Text = ""
     who: _Name = ""
 
@@ -234,6 +241,8 @@ class Note(msgspec.Struct, forbid_unknown_fields=True, tag="note", tag_field="op
 
     note: _Said
     component: _Name = ""
+    kind: _Kind = ""
+    resolution: _Text = ""
     who: _Name = ""
 
 

@@ -64,7 +64,7 @@ class Service:
         self.bodies = BodyReader(configuration)
         memory = configuration.worker_memory << 20
         self.decoders = WorkerPool(configuration.decoders, memory=memory, most_waiting=_CALLS)
-        self.analysts = WorkerPool(configuration.analyst_count, memory=memory)
+        self.analysts = WorkerPool(configuration.analyst_count, memory=memory, analysing=True)
         self.naming = Naming(
             labels=configuration.component_labels,
             namespaces=configuration.namespaces,

@@ -95,6 +95,8 @@ def feedback_view(feedback: Feedback) -> dict[str, Any]:
         "who": feedback.who,
         "opinion": feedback.opinion,
         "component": feedback.component,
+        "kind": feedback.kind,
+        "resolution": feedback.resolution,
         "note": feedback.note,
     }
 

@@ -1,4 +1,7 @@
-"""A worker process: ``python -m rca.service.worker BYTES`` reads calls from its input and answers them."""
+"""A worker process: ``python -m rca.service.worker BYTES [analyse]`` reads calls from its input and answers them.
+
+One that is to analyse rehearses that before it says that it is ready.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def main() -> None:
     # Answers go over the descriptor that was standard output; whatever prints goes to the log.
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    operations = load_operations()
+    operations = load_operations(rehearsed="analyse" in sys.argv[2:])
     _send(output, Answer("ready", {}))
     source = sys.stdin.buffer
     while header := source.read(SIZE):
@@ -31,14 +34,17 @@ def main() -> None:
         del call
 
 
-def load_operations() -> dict[str, Callable[[dict[str, Any], list[bytes], Progress], Answer]]:
-    """All operations by name, with what they need loaded."""
+def load_operations(*, rehearsed: bool = False) -> dict[str, Callable[[dict[str, Any], list[bytes], Progress], Answer]]:
+    """All operations by name, with what they need loaded; ``rehearsed``: an analysis is as fast as it will be."""
     from rca.kinds import load_kinds
     from rca.rules import load_rules
     from rca.service.operations import OPERATIONS
+    from rca.service.rehearsal import rehearse
 
     load_kinds()
     load_rules()
+    if rehearsed:
+        rehearse(OPERATIONS["analyse"])
     return OPERATIONS
 
 

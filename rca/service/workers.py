@@ -38,10 +38,12 @@ class WorkerPool:
         count: how many.
         memory: bytes of address space of each.
         most_waiting: calls that may wait for a worker; more are refused.
+        analysing: whether they analyse, which each rehearses before it is ready.
     """
 
-    def __init__(self, count: int, *, memory: int, most_waiting: int = 1_000) -> None:
+    def __init__(self, count: int, *, memory: int, most_waiting: int = 1_000, analysing: bool = False) -> None:
         self._count = count
+        self._analysing = analysing
         self._memory = memory
         self._most_waiting = most_waiting
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
@@ -143,7 +145,7 @@ class WorkerPool:
         task.add_done_callback(self._replacing.discard)
 
     async def _add(self) -> None:
-        worker = _Worker(self._memory)
+        worker = _Worker(self._memory, analysing=self._analysing)
         self._workers.add(worker)
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -156,8 +158,8 @@ class WorkerPool:
 
 
 class _Worker:
-    def __init__(self, memory: int) -> None:
-        self._memory = memory
+    def __init__(self, memory: int, *, analysing: bool) -> None:
+        self._arguments = (str(memory), *(["analyse"] * analysing))
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -172,7 +174,7 @@ class _Worker:
             sys.executable,
             "-m",
             "rca.service.worker",
-            str(self._memory),
+            *self._arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=inherited | single,

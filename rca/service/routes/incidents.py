@@ -47,6 +47,13 @@ LONGEST_WAIT = 60.0
 _SMALL_BODY = 64 << 10
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 _WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*(\d{1,4})\s*(?:,|;|$)")
+_FEEDBACK = {
+    "opinion": "confirmed",
+    "component": "cart-db",
+    "kind": "connection pool",
+    "resolution": "raised the pool to 200",
+    "who": "ada",
+}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
@@ -260,7 +267,7 @@ async def post_analysis(
                     "schema": {
                         "oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Confirmed", "Wrong", "Note")]
                     },
-                    "example": {"opinion": "confirmed", "component": "cart-db", "who": "ada"},
+                    "example": _FEEDBACK,
                 }
             },
         }
@@ -282,6 +289,9 @@ async def post_feedback(request: Request, incident: IncidentId) -> Response:
         opinion=opinion,
         component=said.component.strip(),
         note=said.note,
+        kind=said.kind.strip(),
+        resolution=said.resolution.strip(),
+        token=principal.id,
     )
     kept = asyncio.wrap_future(service.store.add_feedback(feedback))
     await asyncio.gather(kept, service.record(principal.id, "incident.feedback", incident, opinion))
