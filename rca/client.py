@@ -173,11 +173,14 @@ class Client:
         opinion: Literal["confirmed", "wrong", "note"],
         *,
         component: str = "",
+        kind: str = "",
+        resolution: str = "",
         note: str = "",
         who: str = "",
     ) -> dict[str, Any]:
-        """Says what the cause was."""
+        """Says what the cause was, of which ``kind`` (the type of fault), and what ended it (``resolution``)."""
         said = {"opinion": opinion, "component": component, "note": note, "who": who}
+        said |= {name: text for name, text in (("kind", kind), ("resolution", resolution)) if text}
         return _document(self._send("POST", f"{_API}/incidents/{incident}/feedback", json=said))
 
     def evaluate(self, incidents: list[str] | None = None) -> dict[str, Any]:

@@ -70,14 +70,17 @@ def feedback(
         Literal["confirmed", "wrong", "note"], typer.Argument(metavar="OPINION", help="confirmed, wrong or note.")
     ],
     component: Annotated[str, typer.Option("--component", help="The component that was the cause.")] = "",
+    kind: Annotated[str, typer.Option("--kind", help="The type of fault, such as memory; your words.")] = "",
+    resolution: Annotated[str, typer.Option("--resolution", help="What ended it.")] = "",
     note: Annotated[str, typer.Option("--note", help="What others should know.")] = "",
     who: Annotated[str, typer.Option("--who", help="Who says so.")] = "",
     url: URL = None,
     token_file: TokenFile = None,
 ) -> None:
-    """Say what the cause was: it is kept, and measures how good the answers are."""
+    """Say what the cause was: it is kept, measures how good the answers are, and `confirmed` makes them better."""
+    said = {"component": component, "kind": kind, "resolution": resolution, "note": note, "who": who}
     with open_client(url, token_file) as client:
-        client.feedback(incident, opinion, component=component, note=note, who=who)
+        client.feedback(incident, opinion, **said)
     messages().print(printable(f"Kept: {incident} {opinion} {component}".rstrip()))
 
 

@@ -86,7 +86,11 @@ class ReportRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback:
-    """What somebody said of a report: the confirmed cause, that it was wrong, or a note."""
+    """What somebody said of a report: the confirmed cause, that it was wrong, or a note.
+
+    ``who`` is what people read; ``token`` is the id of the token that it came with, which nobody can choose.
+    ``kind`` is the type of fault, ``resolution`` what ended the incident, both in people's words.
+    """
 
     id: str
     incident: str
@@ -95,6 +99,9 @@ class Feedback:
     opinion: Opinion
     component: str = ""
     note: str = ""
+    kind: str = ""
+    resolution: str = ""
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

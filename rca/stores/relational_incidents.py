@@ -11,7 +11,7 @@ from typing import Any
 from rca.errors import ConflictError, NotFoundError, OverloadedError
 from rca.stores.records import Delivery, Feedback, Filed, IdempotencyKey, IncidentRecord, Job, Part, ReportRecord
 from rca.stores.relational_deliveries import DeliveryTables
-from rca.stores.relational_jobs import JobTables
+from rca.stores.relational_jobs import JOB, JobTables, job_of_row
 from rca.stores.writer import Row, Transaction
 
 _PARTS: tuple[Part, ...] = ("document", "page", "graph", "graphml")
@@ -19,7 +19,7 @@ _INCIDENT = (
     "id, created, updated, title, state, fingerprint, start_time, end_time, detected, description, snapshot,"
     " verdict, cause, confidence, source"
 )
-_FEEDBACK = "id, incident, time, who, opinion, component, note"
+_FEEDBACK = "id, incident, time, who, opinion, component, note, kind, resolution, token"
 
 
 class IncidentTables(JobTables, DeliveryTables):
@@ -150,18 +150,42 @@ class IncidentTables(JobTables, DeliveryTables):
 
         return self.submit(write)
 
+    def untold_failures(self, *, limit: int = 20) -> list[Job]:
+        """Jobs of incidents that ended without a report, of which nobody was told yet, oldest first."""
+        statement = (
+            f"SELECT {JOB} FROM jobs WHERE state = 'failed' AND told = 0 AND incident <> ''"
+            " ORDER BY finished, id LIMIT ?"
+        )
+        return [job_of_row(row) for row in self.read(statement, (limit,))]
+
+    def settle_failure(self, job: str, now: int, deliveries: Sequence[Delivery], *, due: int = 0) -> Future[bool]:
+        """Notes that a failed job is told of, once; whether it was not yet.
+
+        Together with it, or not at all: the ``deliveries``, when the incident is analysed again, and
+        "failed" as its verdict where it has no report.
+        """
+
+        def write(sql: Transaction) -> bool:
+            found = sql.rows(
+                "UPDATE jobs SET told = 1 WHERE id = ? AND state = 'failed' AND told = 0 RETURNING incident", (job,)
+            )
+            if not found:
+                return False
+            incident = found[0][0]
+            statement = "UPDATE incidents SET verdict = 'failed', updated = ? WHERE id = ? AND verdict = ''"
+            sql.run(statement, (now, incident))
+            self._insert_deliveries(sql, deliveries)
+            if due:
+                sql.run("UPDATE watched SET due = ? WHERE incident = ? AND due = 0", (due, incident))
+            return True
+
+        return self.submit(write)
+
     def add_feedback(self, feedback: Feedback) -> Future[bool]:
         """Keeps what somebody said; False where it was there already."""
-        row = (
-            feedback.id,
-            feedback.incident,
-            feedback.time,
-            feedback.who,
-            feedback.opinion,
-            feedback.component,
-            feedback.note,
-        )
-        statement = "INSERT INTO feedback VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+        row = [getattr(feedback, name.strip()) for name in _FEEDBACK.split(",")]
+        marks = ", ".join("?" * len(row))
+        statement = f"INSERT INTO feedback ({_FEEDBACK}) VALUES ({marks}) ON CONFLICT (id) DO NOTHING"
         return self.submit(lambda sql: sql.run(statement, row) == 1)
 
     def feedback(self, incident: str) -> list[Feedback]:
@@ -233,4 +257,4 @@ def _incident(row: Row) -> IncidentRecord:
 
 
 def _feedback(row: Row) -> Feedback:
-    return Feedback(id=row[0], incident=row[1], time=row[2], who=row[3], opinion=row[4], component=row[5], note=row[6])
+    return Feedback(**dict(zip((name.strip() for name in _FEEDBACK.split(",")), row, strict=True)))

@@ -83,7 +83,26 @@ CREATE TABLE turns (name TEXT PRIMARY KEY, turn BIGINT NOT NULL);
 INSERT INTO turns VALUES ('alerts', 0);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _ALERTS)
+_LEARNING = """
+ALTER TABLE feedback ADD COLUMN kind TEXT NOT NULL DEFAULT '';
+ALTER TABLE feedback ADD COLUMN resolution TEXT NOT NULL DEFAULT '';
+ALTER TABLE feedback ADD COLUMN token TEXT NOT NULL DEFAULT '';
+CREATE TABLE portraits (
+    incident TEXT PRIMARY KEY, job TEXT NOT NULL, engine TEXT NOT NULL, content {blob} NOT NULL);
+CREATE TABLE learned_versions (
+    version TEXT PRIMARY KEY, created BIGINT NOT NULL, card TEXT NOT NULL, weights {blob} NOT NULL,
+    kinds {blob} NOT NULL);
+CREATE TABLE learned_uses (
+    id {serial}, version TEXT NOT NULL, time BIGINT NOT NULL, action TEXT NOT NULL, who TEXT NOT NULL);
+INSERT INTO turns VALUES ('learn', 0);
+"""
+
+_FAILURES = """
+ALTER TABLE jobs ADD COLUMN told BIGINT NOT NULL DEFAULT 0;
+UPDATE jobs SET told = 1;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _ALERTS, _LEARNING, _FAILURES)
 VERSION = len(MIGRATIONS)
 
 

@@ -228,6 +228,7 @@ def test_many_claim_at_once_and_no_job_goes_to_two(url: str, store: Store) -> No
 
 def test_the_last_confirmed_cause_of_each_incident_counts(store: Store) -> None:
     plain = Feedback(id="f1", incident="i1", time=1, who="ann", opinion="confirmed", component="cart")
+    plain = replace(plain, kind="memory", resolution="raised the limit", token="t1")
     said = [
         plain,
         replace(plain, id="f2", time=2, component="pay", who="bob"),

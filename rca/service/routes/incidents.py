@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
+from rca.errors import NotFoundError
 from rca.service.bodies import decode_body
 from rca.service.examples import PARQUET_QUERY, REFERENCE, WINDOW, WINDOW_SCHEMA
 from rca.service.posting import Posted, post_window, replay
@@ -39,7 +40,7 @@ from rca.service.views import (
     incident_view,
     job_view,
 )
-from rca.stores.records import FINISHED, Feedback, Filed, Opinion
+from rca.stores.records import FINISHED, Feedback, Filed, Opinion, Part
 
 router = APIRouter(prefix=API, tags=["incidents"])
 IncidentId = Annotated[str, Path(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="The incident.")]
@@ -177,8 +178,8 @@ async def show_incident(request: Request, incident: IncidentId) -> Response:
     responses={200: {"model": ReportDocument}, **problems(404, 422)},
 )
 async def show_report(request: Request, incident: IncidentId) -> Response:
-    """The last report of an incident."""
-    job, document = await read(service_of(request).store.report, incident)
+    """The last report of an incident; where its analysis failed, why."""
+    job, document = await _part(service_of(request), incident, "document")
     return compressed(document, JSON, request.headers.get("accept-encoding", ""), {"ETag": f'"{job}"'})
 
 
@@ -190,8 +191,12 @@ async def show_report(request: Request, incident: IncidentId) -> Response:
     responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}, **problems(404, 422)},
 )
 async def show_page(request: Request, incident: IncidentId) -> Response:
-    """The page as one HTML file that asks for nothing else."""
-    job, page = await read(service_of(request).store.report, incident, "page")
+    """The page as one HTML file that asks for nothing else; where an analysis failed, it says so."""
+    service = service_of(request)
+    failures = service.alerting.failures
+    if failed := await read(failures.page, incident):
+        return Response(failed, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _POLICY})
+    job, page = await read(service.store.report, incident, "page")
     headers = {"ETag": f'"{job}"', "Content-Security-Policy": _POLICY}
     return compressed(page, "text/html; charset=utf-8", request.headers.get("accept-encoding", ""), headers)
 
@@ -215,8 +220,8 @@ async def show_graph(
     request: Request, incident: IncidentId, form: Annotated[Literal["json", "graphml"], Query(alias="format")] = "json"
 ) -> Response:
     """Every event and every link of the last analysis."""
-    part: Literal["graph", "graphml"] = "graph" if form == "json" else "graphml"
-    job, graph = await read(service_of(request).store.report, incident, part)
+    part: Part = "graph" if form == "json" else "graphml"
+    job, graph = await _part(service_of(request), incident, part)
     media = JSON if form == "json" else "application/graphml+xml"
     return compressed(graph, media, request.headers.get("accept-encoding", ""), {"ETag": f'"{job}"'})
 
@@ -297,6 +302,19 @@ async def post_feedback(request: Request, incident: IncidentId) -> Response:
     await asyncio.gather(kept, service.record(principal.id, "incident.feedback", incident, opinion))
     service.metrics.feedback.labels(opinion).inc()
     return answer(feedback_view(feedback), 201)
+
+
+async def _part(service: Service, incident: str, part: Part) -> tuple[str, bytes]:
+    """A part of the last report; where there is none because the analysis failed, the problem says that."""
+    try:
+        return await read(service.store.report, incident, part)
+    except NotFoundError as missing:
+        error = await read(service.alerting.failures.error, incident)
+        if error is None:
+            raise
+        raise ProblemError(
+            404, "Analysis failed", str(error["detail"]), where=error.get("where"), remedy=error.get("remedy")
+        ) from missing
 
 
 async def _report_or_job(service: Service, filed: Filed, seconds: float) -> Response:
