@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from rca.errors import SettingsError
 from rca.notify.forms import FORMS
+from rca.notify.summary import FAILED
 from rca.yaml_files import Mapped, Node
 
 if TYPE_CHECKING:
@@ -127,19 +128,20 @@ class Target(Endpoint):
         """Whether it is told of a report.
 
         Args:
-            verdict: of the report.
+            verdict: of the report; "failed", where there is none, is told to whom "inconclusive" is.
             components: the cause, and whoever alerted.
             labels: of each alert.
             from_alerts: whether alerts opened the incident.
         """
-        if verdict not in (self.verdicts or FORMS[self.form].verdicts) or (
-            self.incidents == "alerts" and not from_alerts
-        ):
+        told = "inconclusive" if verdict == FAILED else verdict
+        if told not in (self.verdicts or FORMS[self.form].verdicts):
+            return False
+        if self.incidents == "alerts" and not from_alerts:
             return False
         if self.components and not any(fnmatchcase(name, each) for name in components for each in self.components):
             return False
         return not self.labels or any(
-            all(fnmatchcase(told.get(name, ""), pattern) for name, pattern in self.labels.items()) for told in labels
+            all(fnmatchcase(each.get(name, ""), pattern) for name, pattern in self.labels.items()) for each in labels
         )
 
 

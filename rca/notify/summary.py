@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_LABELS = {"cause": "ROOT CAUSE", "inconclusive": "INCONCLUSIVE", "healthy": "NOTHING ABNORMAL"}
+FAILED = "failed"
+_LABELS = {
+    "cause": "ROOT CAUSE",
+    "inconclusive": "INCONCLUSIVE",
+    "healthy": "NOTHING ABNORMAL",
+    FAILED: "ANALYSIS FAILED",
+}
+_SUBJECTS = {
+    "inconclusive": "Root cause: inconclusive",
+    "healthy": "Nothing abnormal was found",
+    FAILED: "Analysis failed: the cause is not known",
+}
 _MOST_REASONS, _MOST_OTHERS, _MOST_MISSING = 3, 3, 2
 # A sentence of evidence is as long as telemetry makes it: an operation or a log line may be in it.
 _LONGEST = 300
@@ -14,11 +25,11 @@ _LONGEST = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What is told of one report; texts are plain, without anybody's markup.
+    """What is told of one report, or that there is none; texts are plain, without anybody's markup.
 
     Attributes:
         incident, title, url: of the incident; ``url`` is its page, "" where the service has no public address.
-        verdict: "cause", "inconclusive" or "healthy".
+        verdict: "cause", "inconclusive" or "healthy"; "failed" where there is no report.
         headline: the answer in one sentence.
         component: the first candidate, "" where there is none.
         confidence: in [0, 1], of the first candidate.
@@ -57,11 +68,13 @@ class Summary:
         """One line: what happened, as a title."""
         if self.verdict == "cause":
             return f"Root cause: {self.component} ({self.confidence:.0%})"
-        return "Root cause: inconclusive" if self.verdict == "inconclusive" else "Nothing abnormal was found"
+        return _SUBJECTS[self.verdict]
 
     @property
     def gist(self) -> tuple[str, ...]:
         """What the message says, without its shades: the same gist is not worth a second message."""
+        if self.verdict == FAILED:
+            return (self.verdict, self.headline)
         others = () if self.verdict == "cause" else tuple(sorted(name for name, _ in self.others))
         return (self.verdict, self.component, self.change, *others)
 
@@ -115,6 +128,40 @@ def summarize(document: Mapping[str, Any], *, url: str = "") -> Summary:
         degraded=tuple(_bounded(each) for each in document["degraded"]),
         onset=document["onset"] or "",
         detected=incident["detected_at"] or "",
+    )
+
+
+def summarize_failure(
+    *, incident: str, title: str, problem: str, where: str, remedy: str, again: float, url: str = "", detected: str = ""
+) -> Summary:
+    """What is told where an analysis failed: nothing was found, why, and what to do.
+
+    Args:
+        incident, title, url, detected: of the incident.
+        problem, where, remedy: what failed, in what, and what to do about it; "" where nobody knows.
+        again: seconds after which it is tried again by itself; 0: not any more.
+    """
+    after = f"It is tried again in {again:g} s." if again else "It is not tried again by itself."
+    steps = ["Look for the cause by hand: nothing has been found.", *([remedy] * bool(remedy))]
+    return Summary(
+        incident=incident,
+        title=_bounded(title or incident),
+        url=url,
+        verdict=FAILED,
+        headline=f"{_bounded(f'{problem} ({where})' if where else problem)}. {after}",
+        component="",
+        confidence=0.0,
+        reasons=(),
+        chain=(),
+        change="",
+        owner="",
+        runbook="",
+        steps=tuple(_bounded(step) for step in steps),
+        others=(),
+        missing=(),
+        degraded=(),
+        onset="",
+        detected=detected,
     )
 
 

@@ -63,6 +63,12 @@ def render_page(report: Report, case: Case | None = None) -> str:
     )
 
 
+def render_failure(name: str, sentence: str, steps: Sequence[str]) -> str:
+    """The page of an incident whose analysis failed: why, and what to do."""
+    template = _environment().get_template("failed.html.j2")
+    return template.render(name=name, heading="The cause is not known", sentence=sentence, steps=steps)
+
+
 def write_page(report: Report, case: Case | None, path: str | Path) -> None:
     """Writes the page; half a surrogate pair, which UTF-8 cannot hold, becomes a question mark."""
     Path(path).write_bytes(render_page(report, case).encode("utf-8", "replace"))

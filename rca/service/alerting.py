@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rca.errors import NotFoundError, RCAError
+from rca.errors import RCAError
 from rca.notify.forms import FORMS
+from rca.notify.summary import FAILED
+from rca.service.failing import Failures
 from rca.service.grouping import PAGE_LABEL, Nearness, neighbours, record_of, title_of
 from rca.service.jobs import Prepared, Progress, Told
 from rca.service.logs import LOGGER, trace_id
@@ -58,6 +60,7 @@ class Alerting:
         self._wake = asyncio.Event()
         self._topology: tuple[float, Topology] = (0.0, Topology.from_edges([]))
         self.courier = Courier(service.configuration, service.store, service.metrics)
+        self.failures = Failures(service.configuration, service.store)
 
     def attach(self) -> None:
         """Registers what it does with the service, whose store and runner must be there."""
@@ -96,13 +99,15 @@ class Alerting:
         self._wake.set()
 
     async def run(self) -> None:
-        """Queues what is due, until it is cancelled."""
+        """Queues what is due and tells of what failed, until it is cancelled."""
         while True:
             self._wake.clear()
             try:
                 jobs = await asyncio.wrap_future(self._service.store.claim_due(time.time_ns(), self._job))
                 if jobs:
                     self._service.runner.wake()
+                if await self.failures.tell():
+                    self.courier.wake()
             except RCAError as error:  # the store is away: it may come back
                 LOGGER.error("no incident can be taken up", extra={"problem": str(error)})
             pause = min(_POLL, max(self._configuration.settle_seconds / 4, 0.1))
@@ -165,13 +170,15 @@ class Alerting:
     async def _tell_page(self, incident: str) -> None:
         """Tells a page that joined after the report; the others were told, and are not told again."""
         store = self._service.store
-        try:
-            _, document = await asyncio.to_thread(store.report, incident)
-        except NotFoundError:  # the report will tell it
-            return
         record = await asyncio.to_thread(store.incident, incident)
+        if not record.verdict:  # the report will tell it
+            return
         alerts = await asyncio.to_thread(store.alerts_of, incident)
-        deliveries = deliveries_of(self._configuration, record, _read(document), alerts, time.time_ns())
+        if record.verdict == FAILED:
+            deliveries = await asyncio.to_thread(self.failures.deliveries, record, alerts)
+        else:
+            _, document = await asyncio.to_thread(store.report, incident)
+            deliveries = deliveries_of(self._configuration, record, _read(document), alerts, time.time_ns())
         paged = {target.name for target in self._configuration.targets if FORMS[target.form].page == "pagerduty"}
         await asyncio.wrap_future(store.add_deliveries([each for each in deliveries if each.target in paged]))
         self.courier.wake()

@@ -282,7 +282,12 @@ class JobRunner:
 
 def _describe(error: Exception) -> dict[str, Any]:
     if not isinstance(error, RCAError):
-        return {"title": "Internal error", "status": 500, "detail": "a mistake in rca itself, not in your data"}
+        return {
+            "title": "Internal error",
+            "status": 500,
+            "detail": "a mistake in rca itself, not in your data",
+            "remedy": "Report what the log of the service says of the job",
+        }
     status = 422 if isinstance(error, InputError | TooLongError | WorkerDiedError) else 503
     known = {"title": "Analysis failed", "status": status, "detail": error.problem}
     return known | {name: value for name in ("where", "remedy") if (value := getattr(error, name))}

@@ -46,7 +46,18 @@ def deliveries_of(
         alerts: of the incident; none where it was posted.
         now: ns.
     """
-    summary = summarize(document, url=_url(configuration, incident.id))
+    summary = summarize(document, url=page_url(configuration, incident.id))
+    return messages_of(configuration, incident, summary, alerts, now)
+
+
+def messages_of(
+    configuration: Configuration,
+    incident: IncidentRecord,
+    summary: Summary,
+    alerts: Sequence[AlertRecord],
+    now: int,
+) -> list[Delivery]:
+    """What is to be sent of a summary; see ``deliveries_of``."""
     return [
         _delivery(target, Message(action="tell", summary=summary, page=page, group=group), incident.id, now)
         for target in configuration.targets
@@ -113,6 +124,7 @@ def _delivery(target: Target, message: Message, incident: str, now: int) -> Deli
     )
 
 
-def _url(configuration: Configuration, incident: str) -> str:
+def page_url(configuration: Configuration, incident: str) -> str:
+    """The page of an incident; "" where nobody said how the service is reached."""
     base = configuration.public_url.rstrip("/")
     return f"{base}{API}/incidents/{quote(incident)}/page" if base else ""

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from rca.service.bodies import encode
 from rca.service.problems import ProblemError
 from rca.stores.records import AlertRecord, Delivery, Feedback, IncidentRecord, Job
+from rca.stores.relational_jobs import LATE, LOST
 from rca.types import to_text
 
 API = "/api/v1"
@@ -63,7 +64,13 @@ def error_of(job: Job) -> dict[str, Any] | None:
     if job.error.startswith("{"):
         found: dict[str, Any] = msgspec.json.decode(job.error.encode())
         return found
-    return {"title": "Analysis failed", "status": 503, "detail": job.error}
+    return {"title": "Analysis failed", "status": 503, "detail": job.error, "remedy": _REMEDIES.get(job.error)}
+
+
+_REMEDIES = {
+    LOST: "Give the workers more memory (worker_memory) or a shorter baseline (baseline_minutes), and analyse it again",
+    LATE: "Analyse it again when there is less to do; more `analysts` do more at a time",
+}
 
 
 def incident_view(incident: IncidentRecord) -> dict[str, Any]:

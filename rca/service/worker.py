@@ -16,6 +16,7 @@ from rca.errors import InputError, RCAError
 from rca.service.frames import SIZE, Answer, Call, encode, read_call
 
 Progress = Callable[[str], None]
+_SMALLER = "Take a shorter window or baseline, or raise worker_memory"
 
 
 def main() -> None:
@@ -56,10 +57,10 @@ def _answer(
     except RCAError as error:
         return _refusal(error)
     except MemoryError:
-        return _refusal(InputError("needs more memory than a worker has", remedy="Send a shorter window"))
+        return _refusal(InputError("needs more memory than a worker has", remedy=_SMALLER))
     except Exception as error:
         if type(error).__module__.partition(".")[0] == "pyarrow" and "malloc" in str(error):
-            return _refusal(InputError("needs more memory than a worker has", remedy="Send a shorter window"))
+            return _refusal(InputError("needs more memory than a worker has", remedy=_SMALLER))
         traceback.print_exc()
         return Answer("broken", {"problem": f"a mistake in rca itself: {type(error).__name__}"})
 

@@ -103,10 +103,14 @@ class WorkerPool:
                 answer = await worker.ask(Call(operation, dict(parameters), list(blobs)), progress)
             sound = True
         except TimeoutError as bad:
-            raise TooLongError(f"{operation} took longer than {seconds:g} s", remedy="Send a shorter window") from bad
+            raise TooLongError(
+                f"{operation} took longer than {seconds:g} s",
+                remedy="Take a shorter window or baseline, or raise analysis_seconds",
+            ) from bad
         except (OSError, asyncio.IncompleteReadError) as bad:
             raise WorkerDiedError(
-                f"the process died while it was to {operation}", remedy="Send a shorter window, or another form"
+                f"the process died while it was to {operation}",
+                remedy="Take a shorter window or baseline, or raise worker_memory",
             ) from bad
         finally:
             if sound:

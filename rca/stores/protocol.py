@@ -131,6 +131,12 @@ class Store(Protocol):
     ) -> Future[bool]:
         """Stores a report, its deliveries and its follow-up where this attempt still counts; whether it did."""
 
+    def untold_failures(self, *, limit: int = 20) -> list[Job]:
+        """Jobs of incidents that ended without a report, of which nobody was told yet, oldest first."""
+
+    def settle_failure(self, job: str, now: int, deliveries: Sequence[Delivery], *, due: int = 0) -> Future[bool]:
+        """Notes that a failed job is told of, with its deliveries and when it is done again; False where it was."""
+
     def add_feedback(self, feedback: Feedback) -> Future[bool]:
         """Keeps what somebody said; False where it was there already."""
 

@@ -14,7 +14,7 @@ from rca.stores.records import Job, JobState
 from rca.stores.writer import Row, Transaction
 
 T = TypeVar("T")
-_JOB = (
+JOB = (
     "id, kind, incident, state, attempt, created, started, finished, deadline, lease, worker, progress, request, error"
 )
 LOST = "its worker died each time"
@@ -53,9 +53,9 @@ class JobTables(Tables):
 
         def write(sql: Transaction) -> Job | None:
             sql.run(
-                "UPDATE jobs SET state = 'failed', finished = ?, error = ?"
-                " WHERE state = 'running' AND lease < ? AND attempt >= ?",
-                (now, LOST, now, most_attempts),
+                "UPDATE jobs SET state = 'failed', finished = ?, error = ? WHERE attempt >= ?"
+                " AND (state = 'queued' OR (state = 'running' AND lease < ?))",
+                (now, LOST, most_attempts, now),
             )
             sql.run(
                 "UPDATE jobs SET state = 'failed', finished = ?, error = ? WHERE state = 'queued' AND deadline < ?",
@@ -65,10 +65,10 @@ class JobTables(Tables):
                 "UPDATE jobs SET state = 'running', attempt = attempt + 1, started = ?, lease = ?, worker = ?,"
                 " progress = 'started' WHERE id = (SELECT id FROM jobs WHERE state = 'queued'"
                 " OR (state = 'running' AND lease < ?) ORDER BY created, id"
-                f" LIMIT 1{self.skip_locked}) RETURNING {_JOB}",
+                f" LIMIT 1{self.skip_locked}) RETURNING {JOB}",
                 (now, lease, worker, now),
             )
-            return _job(found[0]) if found else None
+            return job_of_row(found[0]) if found else None
 
         return self.submit(write)
 
@@ -107,26 +107,26 @@ class JobTables(Tables):
 
     def job(self, job: str) -> Job:
         """One job."""
-        found = self.read(f"SELECT {_JOB} FROM jobs WHERE id = ?", (job,))
+        found = self.read(f"SELECT {JOB} FROM jobs WHERE id = ?", (job,))
         if not found:
             raise NotFoundError(f"there is no job {job[:80]!r}", remedy="Ask for the job that a 202 named")
-        return _job(found[0])
+        return job_of_row(found[0])
 
     def jobs(self, *, incident: str = "", state: JobState | str = "", limit: int = 100) -> list[Job]:
         """Jobs, newest first."""
         statement = (
-            f"SELECT {_JOB} FROM jobs WHERE (incident = ? OR ? = '') AND (state = ? OR ? = '')"
+            f"SELECT {JOB} FROM jobs WHERE (incident = ? OR ? = '') AND (state = ? OR ? = '')"
             " ORDER BY created DESC, id DESC LIMIT ?"
         )
-        return [_job(row) for row in self.read(statement, (incident, incident, state, state, limit))]
+        return [job_of_row(row) for row in self.read(statement, (incident, incident, state, state, limit))]
 
     def count_jobs(self) -> dict[str, int]:
         """How many jobs are in each state."""
         return {str(state): int(count) for state, count in self.read("SELECT state, count(*) FROM jobs GROUP BY state")}
 
     def _insert_job(self, sql: Transaction, job: Job) -> None:
-        row = tuple(getattr(job, name.strip()) for name in _JOB.split(","))
-        sql.run(f"INSERT INTO jobs ({_JOB}) VALUES ({', '.join('?' * len(row))}) ON CONFLICT (id) DO NOTHING", row)
+        row = tuple(getattr(job, name.strip()) for name in JOB.split(","))
+        sql.run(f"INSERT INTO jobs ({JOB}) VALUES ({', '.join('?' * len(row))}) ON CONFLICT (id) DO NOTHING", row)
 
     def _leave(self, sql: Transaction, job: str, attempt: int, now: int, state: JobState, error: str) -> bool:
         statement = (
@@ -136,5 +136,6 @@ class JobTables(Tables):
         return sql.run(statement, (state, now, error, state, job, attempt)) == 1
 
 
-def _job(row: Row) -> Job:
-    return Job(**dict(zip((name.strip() for name in _JOB.split(",")), row, strict=True)))
+def job_of_row(row: Row) -> Job:
+    """The job of a row of the columns ``JOB``."""
+    return Job(**dict(zip((name.strip() for name in JOB.split(",")), row, strict=True)))
