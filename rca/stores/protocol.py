@@ -24,7 +24,10 @@ from rca.stores.records import (
     IncidentRecord,
     Job,
     JobState,
+    LearnedUse,
+    LearnedVersion,
     Part,
+    PortraitRecord,
     ReportRecord,
     Retention,
     Segment,
@@ -150,8 +153,13 @@ class Store(Protocol):
     def add_job(self, job: Job, *, most_queued: int = 0) -> Future[None]:
         """Queues a job; refused where ``most_queued`` wait already (0: no bound)."""
 
-    def claim_job(self, worker: str, now: int, lease: int, *, most_attempts: int = 3) -> Future[Job | None]:
-        """The oldest job that waits, or whose lease (until a time in ns) has run out; None where there is none."""
+    def claim_job(
+        self, worker: str, now: int, lease: int, *, most_attempts: int = 3, lessons: bool = False
+    ) -> Future[Job | None]:
+        """The oldest job that waits, or whose lease (until a time in ns) has run out; None where there is none.
+
+        ``lessons``: of those, which do not hold up analyses; else of all others.
+        """
 
     def renew_job(self, job: str, attempt: int, lease: int, progress: str) -> Future[bool]:
         """Prolongs the lease; False where the job was cancelled or taken up by another."""
@@ -176,6 +184,55 @@ class Store(Protocol):
 
     def count_jobs(self) -> dict[str, int]:
         """How many jobs are in each state."""
+
+    # The part of the store that holds what was learnt.
+    def add_lesson(self, job: Job, *, since: int) -> Future[str]:
+        """Queues a lesson, unless one is not finished yet or was queued after a time; the id of whichever is there."""
+
+    def last_lesson(self) -> Job | None:
+        """The lesson that was queued last."""
+
+    def finish_lesson(
+        self,
+        job: str,
+        attempt: int,
+        now: int,
+        report: ReportRecord,
+        *,
+        version: LearnedVersion | None = None,
+        use: LearnedUse | None = None,
+    ) -> Future[bool]:
+        """Keeps what a lesson came to, and puts its version into use, where this attempt still counts."""
+
+    def use_learned(self, use: LearnedUse) -> Future[None]:
+        """Puts a version into use, "" for the untrained answer."""
+
+    def learned_uses(self) -> list[LearnedUse]:
+        """What was put into use, oldest first."""
+
+    def learned_versions(self) -> list[LearnedVersion]:
+        """The versions that are kept, oldest first, without their weights."""
+
+    def learned_version(self, version: str) -> LearnedVersion:
+        """One version with its weights."""
+
+    def put_portrait(self, portrait: PortraitRecord) -> Future[None]:
+        """Keeps what an analysis saw of an incident, in the place of what an earlier one saw."""
+
+    def portraits(self, incidents: Sequence[str]) -> list[PortraitRecord]:
+        """What was seen of some incidents, by incident; those that were never looked at are left out."""
+
+    def portrait_jobs(self, incidents: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Incident -> the job that saw it and the version of its engine."""
+
+    def judged_report(self, incident: str) -> bytes:
+        """The document of the last report from before anybody confirmed the cause (else of the first), compressed."""
+
+    def feedback_mark(self) -> tuple[int, int]:
+        """What changes whenever anybody says anything: how much was said, and when the last of it."""
+
+    def resolutions(self) -> dict[str, list[str]]:
+        """Incident -> what people said that ended it, oldest first."""
 
     # The part of the store that says who may do what, and who did.
     def add_token(self, token: Token) -> Future[None]:

@@ -82,6 +82,38 @@ class ReportRecord:
     page: bytes = b""
     graph: bytes = b""
     graphml: bytes = b""
+    portrait: PortraitRecord | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortraitRecord:
+    """What an analysis saw of an incident before anything learnt had its say; ``engine`` is the version that saw it."""
+
+    incident: str
+    job: str
+    engine: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedVersion:
+    """What one lesson made: weights, which kinds of cause incidents show, and the card that people read (JSON)."""
+
+    version: str
+    created: int
+    card: str
+    weights: bytes = b""
+    kinds: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedUse:
+    """That a version came into use ("": the untrained answer), when, how, and by whom."""
+
+    version: str
+    time: int
+    action: Literal["promote", "rollback"]
+    who: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from rca.stores.records import Entry, Retention, Stream
 from rca.stores.relational_access import AccessTables
 from rca.stores.relational_alerts import AlertTables
+from rca.stores.relational_learned import LearnedTables
 from rca.stores.relational_segments import SegmentTables
 from rca.stores.writer import Row, Session, Transaction, Writer
 
@@ -21,7 +22,7 @@ _ENTRY = "id, time, component, kind, source, body"
 _STREAMS: tuple[Stream, ...] = ("events", "changes")
 
 
-class RelationalStore(AlertTables, AccessTables, SegmentTables):
+class RelationalStore(AlertTables, LearnedTables, AccessTables, SegmentTables):
     """All of ``Store`` but the connections."""
 
     shared = False
@@ -131,10 +132,13 @@ class RelationalStore(AlertTables, AccessTables, SegmentTables):
             old = sql.rows("SELECT id, snapshot FROM incidents WHERE updated < ?", (retention.incidents_before,))
             for table, key in (("jobs", "incident"), ("reports", "incident"), ("feedback", "incident")):
                 sql.many(f"DELETE FROM {table} WHERE {key} = ?", [(row[0],) for row in old])
-            for table in ("deliveries", "watched", "incident_alerts"):
+            for table in ("deliveries", "watched", "incident_alerts", "portraits"):
                 sql.many(f"DELETE FROM {table} WHERE incident = ?", [(row[0],) for row in old])
             sql.run("DELETE FROM incident_alerts WHERE incident = '' AND updated < ?", (retention.events_before,))
             sql.many("DELETE FROM incidents WHERE id = ?", [(row[0],) for row in old])
+            # Lessons and measurements, which belong to no incident.
+            sql.run("DELETE FROM reports WHERE incident = '' AND created < ?", (retention.incidents_before,))
+            sql.run("DELETE FROM jobs WHERE incident = '' AND finished < ?", (retention.incidents_before,))
             return [str(row[1]) for row in old if row[1]]
 
         return self.submit(write)

@@ -12,6 +12,7 @@ from rca.errors import ConflictError, NotFoundError, OverloadedError
 from rca.stores.records import Delivery, Feedback, Filed, IdempotencyKey, IncidentRecord, Job, Part, ReportRecord
 from rca.stores.relational_deliveries import DeliveryTables
 from rca.stores.relational_jobs import JOB, JobTables, job_of_row
+from rca.stores.relational_learned import insert_portrait
 from rca.stores.writer import Row, Transaction
 
 _PARTS: tuple[Part, ...] = ("document", "page", "graph", "graphml")
@@ -139,6 +140,8 @@ class IncidentTables(JobTables, DeliveryTables):
                 "INSERT INTO reports VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job) DO NOTHING",
                 _report_row(report),
             )
+            if report.portrait is not None:
+                insert_portrait(sql, report.portrait)
             sql.run(
                 "UPDATE incidents SET verdict = ?, cause = ?, confidence = ?, updated = ? WHERE id = ?",
                 (verdict, cause, confidence, now, report.incident),

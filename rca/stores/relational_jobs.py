@@ -17,6 +17,7 @@ T = TypeVar("T")
 JOB = (
     "id, kind, incident, state, attempt, created, started, finished, deadline, lease, worker, progress, request, error"
 )
+LESSON = "learn"
 LOST = "its worker died each time"
 LATE = "its deadline passed before a worker was free"
 
@@ -48,8 +49,14 @@ class JobTables(Tables):
 
         return self.submit(write)
 
-    def claim_job(self, worker: str, now: int, lease: int, *, most_attempts: int = 3) -> Future[Job | None]:
-        """The oldest job that waits, or whose lease (until a time in ns) has run out; None where there is none."""
+    def claim_job(
+        self, worker: str, now: int, lease: int, *, most_attempts: int = 3, lessons: bool = False
+    ) -> Future[Job | None]:
+        """The oldest job that waits, or whose lease (until a time in ns) has run out; None where there is none.
+
+        ``lessons``: of those, which do not hold up analyses; else of all others.
+        """
+        kinds = f"kind {'=' if lessons else '<>'} '{LESSON}'"
 
         def write(sql: Transaction) -> Job | None:
             sql.run(
@@ -63,8 +70,8 @@ class JobTables(Tables):
             )
             found = sql.rows(
                 "UPDATE jobs SET state = 'running', attempt = attempt + 1, started = ?, lease = ?, worker = ?,"
-                " progress = 'started' WHERE id = (SELECT id FROM jobs WHERE state = 'queued'"
-                " OR (state = 'running' AND lease < ?) ORDER BY created, id"
+                f" progress = 'started' WHERE id = (SELECT id FROM jobs WHERE {kinds} AND (state = 'queued'"
+                " OR (state = 'running' AND lease < ?)) ORDER BY created, id"
                 f" LIMIT 1{self.skip_locked}) RETURNING {JOB}",
                 (now, lease, worker, now),
             )
