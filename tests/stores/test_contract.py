@@ -182,6 +182,42 @@ def test_a_job_whose_workers_die_each_time_fails_in_the_end(store: Store) -> Non
     assert "died" in store.job("j-i1").error
 
 
+def test_a_job_that_was_given_back_each_time_fails_in_the_end(store: Store) -> None:
+    """A service that dies of a job gives it back when it starts again."""
+    file(store, "i1")
+    for now in range(3):
+        assert store.claim_job("w", now, now + 100, most_attempts=3).result() is not None
+        store.return_jobs_of("").result()
+    assert store.claim_job("w", 9, 100, most_attempts=3).result() is None
+    assert store.job("j-i1").state == "failed"
+
+
+def test_what_failed_is_told_of_once(store: Store) -> None:
+    made = file(store, "i1")
+    assert store.untold_failures() == []
+    claimed = store.claim_job("w", 1, 100).result()
+    assert claimed is not None
+    store.fail_job(made.id, claimed.attempt, 2, "no memory").result()
+    assert [each.id for each in store.untold_failures()] == [made.id]
+    told = Delivery(id="d1", incident="i1", target="t", state="waiting", attempt=0, due=0, created=1, body="{}")
+    assert store.settle_failure(made.id, 3, [told]).result()
+    assert not store.settle_failure(made.id, 4, [replace(told, id="d2")]).result()
+    assert store.untold_failures() == []
+    assert [each.id for each in store.deliveries()] == ["d1"]
+    assert store.incident("i1").verdict == "failed"
+
+
+def test_a_failure_after_a_report_leaves_the_answer(store: Store) -> None:
+    file(store, "i1")
+    assert finish(store, store.claim_job("w", 1, 100).result())
+    store.add_job(job("again")).result()
+    claimed = store.claim_job("w", 1, 100).result()
+    assert claimed is not None
+    store.fail_job(claimed.id, claimed.attempt, 2, "no memory").result()
+    assert store.settle_failure(claimed.id, 3, []).result()
+    assert store.incident("i1").verdict == "cause"
+
+
 def test_a_job_that_waits_beyond_its_deadline_fails(store: Store) -> None:
     file(store, "i1", deadline=50)
     assert store.claim_job("w", 51, 60).result() is None

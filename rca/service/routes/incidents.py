@@ -138,7 +138,7 @@ async def list_incidents(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str, Query(description="`next` of the page before.", max_length=500)] = "",
     state: Annotated[Literal["", "open", "closed"], Query()] = "",
-    verdict: Annotated[Literal["", "cause", "inconclusive", "healthy"], Query()] = "",
+    verdict: Annotated[Literal["", "cause", "inconclusive", "healthy", "failed"], Query()] = "",
     cause: Annotated[str, Query(description="The component that was named.", max_length=300)] = "",
 ) -> Response:
     """Incidents, newest first."""
