@@ -104,9 +104,20 @@ class Knowledge:
         Raises:
             InputError: an id or a name is empty or too long.
         """
-        batch = batch_of(report, changes=changes, topology=topology)
-        suspects = [*batch.rows["suspects"], *self._named_by_people(report.incident.id, batch.rows["suspects"])]
+        self.record_analysed(batch_of(report, changes=changes, topology=topology))
+
+    def record_analysed(self, batch: Batch) -> None:
+        """Keeps what ``batch_of`` made of a report, perhaps in another process; see ``record_incident``."""
+        suspects = list(batch.rows.get("suspects", ()))
+        for incident in batch.renewed:
+            own = [row for row in suspects if row["incident"] == incident]
+            suspects += self._named_by_people(incident, own)
         self.store.write(replace(batch, rows={**batch.rows, "suspects": suspects}))
+
+    def forget_incidents(self, ids: Iterable[str]) -> None:
+        """Deletes incidents with all that was said of them; the changes around them stay."""
+        if known := tuple(sorted({check_key(id, "the incident") for id in ids})):
+            self.store.write(Batch(forgotten=known))
 
     def record_changes(self, changes: Iterable[Change], *, topology: Topology | None = None) -> None:
         """Keeps changes that no incident is known of."""

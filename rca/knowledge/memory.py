@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rca.knowledge.claims import Claims, ComponentClaim, DependencyClaim, merge_claims
 from rca.knowledge.protocol import Rows, check_reach
 from rca.knowledge.recollection import ANSWERS
-from rca.knowledge.rows import RENEWED, TABLES, Batch, Row, check_key
+from rca.knowledge.rows import FORGOTTEN, RENEWED, TABLES, Batch, Row, check_key
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -38,10 +38,10 @@ class MemoryStore:
     def write(self, batch: Batch) -> None:
         """See ``GraphStore``."""
         with self._lock:
-            for name in RENEWED if batch.renewed else ():
-                table = self._tables[name]
-                for key in [key for key in table if key[0] in batch.renewed]:
-                    del table[key]
+            for names, incidents in ((RENEWED, set(batch.renewed)), (FORGOTTEN, set(batch.forgotten))):
+                for table in [self._tables[name] for name in names] if incidents else ():
+                    for key in [key for key in table if key[0] in incidents]:
+                        del table[key]
             for name, rows in batch.tables():
                 table, key_of = self._tables[name], TABLES[name].key_of
                 for row in rows:
@@ -85,6 +85,10 @@ class MemoryStore:
         """See ``GraphStore``."""
         with self._lock:
             return Rows(rows=ANSWERS[question](self._tables, parameters))
+
+    def concern(self) -> str:
+        """See ``GraphStore``."""
+        return ""
 
     def close(self) -> None:
         """Nothing is open."""

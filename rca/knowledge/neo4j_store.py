@@ -262,6 +262,8 @@ def _set_version(transaction: neo4j.ManagedTransaction, number: int) -> None:
 
 def write_rows(transaction: neo4j.ManagedTransaction, tenant: str, batch: Batch) -> None:
     """The rows of a batch within a transaction: one statement per table."""
+    if batch.forgotten:
+        _run(transaction, query("write/forget"), {"tenant": tenant, "incidents": list(batch.forgotten)}).consume()
     if batch.renewed:
         for name in ("write/renew_events", "write/renew_answers"):
             _run(transaction, query(name), {"tenant": tenant, "incidents": list(batch.renewed)}).consume()

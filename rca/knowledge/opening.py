@@ -20,20 +20,25 @@ MEMORY = ":memory:"
 _SERVER = re.compile(r"(bolt|neo4j)(\+s|\+ssc)?://", re.IGNORECASE)
 
 
-def open_knowledge(address: str | Path, *, tenant: str = "default", state: str | Path | None = None) -> Knowledge:
+def open_knowledge(
+    address: str | Path, *, tenant: str = "default", state: str | Path | None = None, deferred: bool = False
+) -> Knowledge:
     """What is known at an address: ``bolt://…`` or ``neo4j://…``, a SQLite file, or ``:memory:``.
 
     A server's user and password are taken from RCA_NEO4J_USER (neo4j) and RCA_NEO4J_PASSWORD, its
     database from RCA_NEO4J_DATABASE. What it has not yet taken, and what it last said, is kept in the
-    folder ``state`` (RCA_STATE_DIR, else ~/.local/state/rca). The server need not answer.
+    folder ``state`` (RCA_STATE_DIR, else ~/.local/state/rca). The server need not answer. ``deferred``:
+    whoever writes does not wait for it; ``SyncedStore.catch_up`` sends.
 
     Raises:
         StoreError: the file cannot be used, or the driver is missing.
     """
-    return Knowledge(open_store(address, tenant=tenant, state=state))
+    return Knowledge(open_store(address, tenant=tenant, state=state, deferred=deferred))
 
 
-def open_store(address: str | Path, *, tenant: str = "default", state: str | Path | None = None) -> GraphStore:
+def open_store(
+    address: str | Path, *, tenant: str = "default", state: str | Path | None = None, deferred: bool = False
+) -> GraphStore:
     """The store alone; see ``open_knowledge``."""
     if str(address) == MEMORY:
         return MemoryStore(tenant)
@@ -41,7 +46,8 @@ def open_store(address: str | Path, *, tenant: str = "default", state: str | Pat
         return SQLiteStore(address, tenant)
     from rca.knowledge.synced import SyncedStore
 
-    return SyncedStore(open_server(address, tenant=tenant), SQLiteStore(state_file(address, state), tenant))
+    local = SQLiteStore(state_file(address, state), tenant)
+    return SyncedStore(open_server(address, tenant=tenant), local, deferred=deferred)
 
 
 def open_server(address: str | Path, *, tenant: str = "default") -> Neo4jStore:

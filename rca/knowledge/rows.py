@@ -72,11 +72,15 @@ TABLES: Mapping[str, Table] = {
 }
 # What belongs to one analysis of an incident, and goes when it is analysed again.
 RENEWED = ("links", "events", "causes", "touched", "suspects")
+# What belongs to an incident, and goes when it is forgotten; its changes and components stay.
+FORGOTTEN = (*RENEWED, "feedback", "resolutions", "incidents")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Rows to be written together, by table; rows of the incidents in ``renewed`` go first.
+
+    Of the incidents in ``forgotten`` nothing stays but what ``rows`` says of them.
 
     Raises:
         InputError: a table or a column is unknown, or a value is none that every store keeps.
@@ -84,6 +88,7 @@ class Batch:
 
     rows: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     renewed: tuple[str, ...] = ()
+    forgotten: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, rows in self.rows.items():
@@ -104,7 +109,7 @@ class Batch:
         if len(self) <= most:
             yield self
             return
-        renewed = self.renewed
+        renewed, forgotten = self.renewed, self.forgotten
         part: dict[str, list[Row]] = {}
         size = 0
         for name, rows in self.tables():
@@ -112,20 +117,21 @@ class Batch:
                 part.setdefault(name, []).append(row)
                 size += 1
                 if size == most:
-                    yield Batch(rows=part, renewed=renewed)
-                    part, renewed, size = {}, (), 0
+                    yield Batch(rows=part, renewed=renewed, forgotten=forgotten)
+                    part, renewed, forgotten, size = {}, (), (), 0
         if size:
-            yield Batch(rows=part, renewed=renewed)
+            yield Batch(rows=part, renewed=renewed, forgotten=forgotten)
 
     def to_json(self) -> bytes:
         """For a queue on disk; ``from_json`` reads it back."""
-        return msgspec.json.encode({"rows": self.rows, "renewed": self.renewed})
+        return msgspec.json.encode({"rows": self.rows, "renewed": self.renewed, "forgotten": self.forgotten})
 
     @classmethod
     def from_json(cls, content: bytes) -> Batch:
         """What ``to_json`` wrote."""
         document = msgspec.json.decode(content)
-        return cls(rows=document["rows"], renewed=tuple(document["renewed"]))
+        names = {name: tuple(document.get(name, ())) for name in ("renewed", "forgotten")}
+        return cls(rows=document["rows"], **names)
 
 
 def storable(text: str, longest: int = LONGEST_TEXT) -> str:

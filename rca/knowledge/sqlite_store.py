@@ -17,7 +17,7 @@ from typing import Any
 from rca.errors import StoreError
 from rca.knowledge.claims import Claims, ComponentClaim, DependencyClaim
 from rca.knowledge.protocol import Rows, check_reach
-from rca.knowledge.rows import RENEWED, TABLES, Batch, Row, Table, check_key
+from rca.knowledge.rows import FORGOTTEN, RENEWED, TABLES, Batch, Row, Table, check_key
 from rca.knowledge.sqlite_questions import LISTS, QUESTIONS
 from rca.knowledge.sqlite_schema import prepare
 
@@ -182,12 +182,12 @@ class Connection:
 
 def write_rows(cursor: sqlite3.Cursor, tenant: str, batch: Batch) -> None:
     """The rows of a batch within a transaction that is open."""
-    if batch.renewed:
-        keys = json.dumps(list(batch.renewed))
-        for name in RENEWED:
+    for names, incidents in ((RENEWED, batch.renewed), (FORGOTTEN, batch.forgotten)):
+        for name in names if incidents else ():
             cursor.execute(
-                f"DELETE FROM {name} WHERE tenant = ? AND incident IN (SELECT value FROM json_each(?))",  # noqa: S608
-                (tenant, keys),
+                f"DELETE FROM {name} WHERE tenant = ? AND {TABLES[name].key[0]} IN "  # noqa: S608
+                "(SELECT value FROM json_each(?))",
+                (tenant, json.dumps(list(incidents))),
             )
     for name, rows in batch.tables():
         cursor.executemany(

@@ -45,6 +45,7 @@ class SyncedStore:
         remote, local: the two, of one tenant.
         breaker: when to leave the server alone.
         patience: seconds that a question waits for the server before the file answers it.
+        deferred: whether ``write`` leaves sending to ``catch_up``, so that nobody who writes waits for the server.
     """
 
     def __init__(
@@ -54,11 +55,12 @@ class SyncedStore:
         *,
         breaker: Breaker | None = None,
         patience: float = READ_SECONDS,
+        deferred: bool = False,
         _shared: tuple[threading.Lock, dict[str, str]] | None = None,
     ) -> None:
         self.remote, self.local = remote, local
         self.breaker = breaker or Breaker()
-        self._patience = patience
+        self._patience, self._deferred = patience, deferred
         self._sending, self._origins = _shared or (threading.Lock(), {})
 
     @property
@@ -73,6 +75,7 @@ class SyncedStore:
             self.local.for_tenant(tenant),
             breaker=self.breaker,
             patience=self._patience,
+            deferred=self._deferred,
             _shared=(self._sending, self._origins),
         )
 
@@ -82,8 +85,20 @@ class SyncedStore:
             with self.local.connection.writing() as cursor:
                 write_rows(cursor, self.tenant, part)
                 cursor.execute("INSERT INTO queue (tenant, batch) VALUES (?, ?)", (self.tenant, part.to_json()))
-        if self.breaker.allows():
+        if not self._deferred and self.breaker.allows():
             self._try(max(WRITE_SECONDS, self._patience), self._send)
+
+    def catch_up(self, seconds: float = WRITE_SECONDS) -> SyncState:
+        """Sends what waits, or asks whether the server is back, unless the circuit leaves it alone; see ``sync``."""
+        behind = self.state()
+        if (behind.pending or behind.reason) and self.breaker.allows():
+
+            def work() -> None:
+                self._send()
+                self.remote.known([], 0)  # with nothing to send, only an answer shows that it is there
+
+            self._try(seconds, work)
+        return self.state()
 
     def sync(self, seconds: float = 600.0) -> SyncState:
         """Sends what waits, whether the circuit is open or not, and says how far that went."""

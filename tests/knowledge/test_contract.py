@@ -176,6 +176,20 @@ def test_a_new_analysis_replaces_the_old_one_and_keeps_what_people_said(filled: 
     assert filled.ask("deployments", change="hand-made").rows[0]["state"] == "confirmed"
 
 
+def test_an_incident_that_is_forgotten_is_gone_with_what_was_said_and_nothing_else_is(filled: Knowledge) -> None:
+    confirm(filled, "one", "cart")
+    filled.resolve(Resolution(incident="one", by="ann", at=2, text="rolled back"))
+    changes, topology = filled.ask("teams"), filled.topology_at(START)
+    others = [incident for incident in filled.incidents(reports=True) if incident.id != "one"]
+    for _ in range(2):
+        filled.forget_incidents(["one", "never heard of"])
+    assert list(filled.incidents(reports=True)) == others
+    for name in ("feedback", "resolutions", "events", "links", "causes", "touched", "suspects"):
+        assert not filled.store.rows(name, ["one"]).rows, name
+    assert sum(row["changes"] for row in filled.ask("teams").rows) == sum(row["changes"] for row in changes.rows)
+    assert filled.topology_at(START).topology.components == topology.topology.components
+
+
 def test_the_latest_word_about_a_cause_counts(filled: Knowledge) -> None:
     confirm(filled, "one", "store", at=10)
     filled.give_feedback(Feedback(incident="one", by="bob", at=5, verdict="wrong"))

@@ -92,6 +92,21 @@ def test_what_waits_outlives_the_process(open_synced: Open, neo4j_store: Neo4jSt
     assert Knowledge(neo4j_store).incident("one") == Knowledge(after).incident("one")
 
 
+def test_who_writes_deferred_does_not_wait_for_the_server_which_gets_it_when_it_is_there(
+    open_synced: Open, neo4j_store: Neo4jStore
+) -> None:
+    away = open_synced(deferred=True, tenant=neo4j_store.tenant)
+    Knowledge(away).record_incident(history.REPORTS[0])
+    away.breaker.succeeded()  # nothing has been asked, so nothing is known of the server
+    Knowledge(away).forget_incidents(["never heard of"])
+    assert away.state().pending == 2
+    assert away.state().reason == ""
+    assert "ServiceUnavailable" in away.catch_up().reason
+    store = open_synced(neo4j_store, deferred=True)
+    assert store.catch_up().pending == 0
+    assert Knowledge(neo4j_store).incident("one").settled.component == "cart"
+
+
 def test_an_entry_that_was_sent_but_not_crossed_out_takes_effect_once(
     open_synced: Open, neo4j_store: Neo4jStore
 ) -> None:
