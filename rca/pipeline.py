@@ -49,9 +49,21 @@ def analyze(
     Raises:
         InputError: the case contradicts itself.
     """
-    settings = settings or Settings()
     stages = Stages()
-    context, graph, ranking = trace_causes(case, settings, stages, rules=rules, detector=detector)
+    context, graph, ranking = trace_causes(case, settings or Settings(), stages, rules=rules, detector=detector)
+    return conclude(context, graph, ranking, stages, learned=learned, precedents=precedents)
+
+
+def conclude(
+    context: Context,
+    graph: CausalityGraph,
+    ranking: Ranking,
+    stages: Stages,
+    *,
+    learned: LearnedModel | str | Path | None = None,
+    precedents: Precedents | None = None,
+) -> Report:
+    """The report on an incident whose causes were traced, with what was learnt; see ``analyze``."""
     untrained = ranking
     if learned is not None:
         from rca.learning.reranking import rerank
