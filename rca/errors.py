@@ -106,6 +106,10 @@ class StoreError(RCAError):
     """The store cannot be opened, read or written."""
 
 
+class RejectedError(StoreError):
+    """The store works, and refuses what it was given because of what that holds: it would do so again."""
+
+
 class NotFoundError(StoreError):
     """The store holds nothing of that name."""
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rca.errors import StoreError
+from rca.errors import RejectedError, StoreError
 from rca.knowledge.claims import Claims, ComponentClaim, DependencyClaim
 from rca.knowledge.cypher import near_query, query, schema_versions
 from rca.knowledge.protocol import Rows
@@ -35,6 +35,22 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 RETRY_SECONDS, FIRST_RETRY = 0.25, 0.1  # somebody waits; the driver's own 30 s and 1 s are for nightly jobs
 CONNECT_SECONDS = 1.0
 WRITE_TRIES = 8  # with the driver's own repetitions less than three seconds
+# What the server says of the rows themselves: the same ones again are refused again. A statement that it does not
+# understand is not among them: it would understand none.
+REJECTIONS = frozenset(
+    {
+        "Neo.ClientError.Schema.ConstraintValidationFailed",
+        "Neo.ClientError.Statement.ArgumentError",
+        "Neo.ClientError.Statement.ArithmeticError",
+        "Neo.ClientError.Statement.ConstraintVerificationFailed",
+        "Neo.ClientError.Statement.TypeError",
+        "Neo.ClientError.General.InvalidArguments",
+        "Neo.ClientError.General.TransactionOutOfMemoryError",
+        "Neo.ClientError.Request.Invalid",
+        "Neo.ClientError.Request.InvalidFormat",
+    }
+)
+TOO_LARGE = ("Neo.DatabaseError.Statement.ExecutionFailed", "too large")  # a text that no index takes has no own code
 Result = TypeVar("Result")
 # The driver warns of each attempt; without any handler Python would print that between our own messages.
 _SILENT = logging.NullHandler()
@@ -133,6 +149,10 @@ class Neo4jStore:
     def ask(self, question: str, parameters: Mapping[str, Any]) -> Rows:
         """See ``GraphStore``."""
         return Rows(rows=self._read(query(question), **parameters))
+
+    def concern(self) -> str:
+        """See ``GraphStore``."""
+        return ""
 
     def close(self) -> None:
         """See ``GraphStore``."""
@@ -252,8 +272,12 @@ class _Server:
         remedy = "Check that the server runs and the address is right"
         if "Security" in code or "Auth" in code:
             remedy = "Set RCA_NEO4J_USER and RCA_NEO4J_PASSWORD"
-        first = str(error).strip().splitlines()[:1]
-        return StoreError(f"cannot be {what}: {code}: {first[0] if first else ''}", where=self.uri, remedy=remedy)
+        text = getattr(error, "message", None) or str(error)
+        first = text.strip().splitlines()[:1]
+        problem = f"cannot be {what}: {code}: {first[0] if first else ''}"
+        if code in REJECTIONS or (code == TOO_LARGE[0] and TOO_LARGE[1] in text):
+            return RejectedError(problem, where=self.uri, remedy="Change the constraint or the value that it names")
+        return StoreError(problem, where=self.uri, remedy=remedy)
 
 
 def _set_version(transaction: neo4j.ManagedTransaction, number: int) -> None:

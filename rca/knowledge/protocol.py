@@ -76,5 +76,8 @@ class GraphStore(Protocol):
     def ask(self, question: str, parameters: Mapping[str, Any]) -> Rows:
         """The rows that answer one of ``rca.knowledge.questions``, in no particular order."""
 
+    def concern(self) -> str:
+        """What of this tenant's somebody has to see to, in a sentence for reports; empty where nothing is."""
+
     def close(self) -> None:
         """Gives connections and files back; closing twice is harmless."""

@@ -73,7 +73,10 @@ LEFT JOIN feedback f ON f.tenant = i.tenant AND f.incident = i.id AND NOT EXISTS
   WHERE g.tenant = f.tenant AND g.incident = f.incident AND (g.at, g.by) > (f.at, f.by)
 );
 """
-MIGRATIONS: tuple[str, ...] = (VERSION_1,)  # the script at i leads from version i to i + 1
+VERSION_2 = """
+CREATE TABLE aside (number INTEGER PRIMARY KEY, error TEXT NOT NULL, behind INTEGER, at INTEGER NOT NULL);
+"""
+MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2)  # the script at i leads from version i to i + 1
 
 
 def prepare(connection: sqlite3.Connection, where: str) -> None:

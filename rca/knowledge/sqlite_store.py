@@ -103,6 +103,10 @@ class SQLiteStore:
         """See ``GraphStore``."""
         return Rows(rows=self._named(QUESTIONS[question], parameters))
 
+    def concern(self) -> str:
+        """See ``GraphStore``."""
+        return ""
+
     def close(self) -> None:
         """See ``GraphStore``."""
         self.connection.close()

@@ -3,6 +3,7 @@
 Every write goes into a SQLite file first, the rows and an entry of a queue in one transaction, and
 from there to Neo4j in order. Entries are numbered; Neo4j keeps the number of the last one beside
 the rows it brought, in the same transaction. So each takes effect once, whoever is killed when.
+What Neo4j refuses for good is set aside (``rca.knowledge.outbox``).
 Every topology that was read is remembered in the file too. While Neo4j does not answer, the file
 does, and says so: ``degraded``.
 """
@@ -15,11 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from rca.errors import StoreError
+from rca.errors import InputError, RejectedError, StoreError
 from rca.knowledge.breaker import Breaker, within
 from rca.knowledge.claims import Claims
 from rca.knowledge.memory import claims_near, known_of
 from rca.knowledge.neo4j_store import Neo4jStore
+from rca.knowledge.outbox import Entry, Outbox
 from rca.knowledge.protocol import Rows, check_reach
 from rca.knowledge.remembered import recall, remember
 from rca.knowledge.rows import BEGINNING, Batch
@@ -32,10 +34,11 @@ Answered = TypeVar("Answered", Claims, Rows)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncState:
-    """How far Neo4j is behind: entries of the queue that it lacks, and why."""
+    """How far Neo4j is behind: batches that wait for it and why, and batches that it refused for good."""
 
     pending: int
     reason: str
+    set_aside: int = 0
 
 
 class SyncedStore:
@@ -59,6 +62,7 @@ class SyncedStore:
         _shared: tuple[threading.Lock, dict[str, str]] | None = None,
     ) -> None:
         self.remote, self.local = remote, local
+        self.outbox = Outbox(local.connection)
         self.breaker = breaker or Breaker()
         self._patience, self._deferred = patience, deferred
         self._sending, self._origins = _shared or (threading.Lock(), {})
@@ -84,7 +88,7 @@ class SyncedStore:
         for part in batch.parts():
             with self.local.connection.writing() as cursor:
                 write_rows(cursor, self.tenant, part)
-                cursor.execute("INSERT INTO queue (tenant, batch) VALUES (?, ?)", (self.tenant, part.to_json()))
+                self.outbox.add(cursor, self.tenant, part)
         if not self._deferred and self.breaker.allows():
             self._try(max(WRITE_SECONDS, self._patience), self._send)
 
@@ -106,10 +110,15 @@ class SyncedStore:
         return self.state()
 
     def state(self) -> SyncState:
-        """What waits, and why."""
-        with self.local.connection.reading() as cursor:
-            pending = cursor.execute("SELECT count(*) FROM queue").fetchone()[0]
-        return SyncState(pending=int(pending), reason=self.breaker.reason)
+        """What waits, and why; of all tenants of the file."""
+        return SyncState(pending=self.outbox.waiting(), reason=self.breaker.reason, set_aside=self.outbox.count_aside())
+
+    def concern(self) -> str:
+        """See ``GraphStore``."""
+        if not (count := self.outbox.count_aside(self.tenant)):
+            return ""
+        batches = "1 batch" if count == 1 else f"{count} batches"
+        return f"Neo4j refused {batches}, which it therefore lacks; `rca graph sync` shows what and why"
 
     def claims(self, at: int, *, source: str | None = None, later: bool = False) -> Claims:
         """See ``GraphStore``."""
@@ -134,13 +143,21 @@ class SyncedStore:
 
     def incident_ids(self, since: int, until: int) -> Rows:
         """See ``GraphStore``."""
-        return self._consult(
+        found = self._consult(
             lambda: self.remote.incident_ids(since, until), lambda: self.local.incident_ids(since, until)
         )
+        if not (held := self.outbox.held(self.tenant, "incident")):
+            return found
+        own = [row for row in self.local.incident_ids(since, until).rows if row["id"] in held]
+        return replace(found, rows=[*(row for row in found.rows if row["id"] not in held), *own])
 
     def rows(self, table: str, keys: Sequence[str]) -> Rows:
-        """See ``GraphStore``."""
-        return self._consult(lambda: self.remote.rows(table, keys), lambda: self.local.rows(table, keys))
+        """See ``GraphStore``; of incidents and changes that are set aside the file's word counts."""
+        held = self.outbox.held(self.tenant, "change" if table == "changes" else "incident")
+        others = [key for key in keys if key not in held]
+        found = self._consult(lambda: self.remote.rows(table, others), lambda: self.local.rows(table, others))
+        own = [key for key in keys if key in held]
+        return replace(found, rows=[*found.rows, *self.local.rows(table, own).rows]) if own else found
 
     def ask(self, question: str, parameters: Mapping[str, Any]) -> Rows:
         """See ``GraphStore``."""
@@ -184,18 +201,21 @@ class SyncedStore:
     def _send(self) -> None:
         """Sends the queue, oldest first, one sender of a process at a time."""
         with self._sending:
-            while (entry := self._oldest()) is not None:
-                number, tenant, batch = entry
-                self.remote.for_tenant(tenant).apply(Batch.from_json(batch), origin=self._origin(tenant), number=number)
-                with self.local.connection.writing() as cursor:
-                    cursor.execute("DELETE FROM queue WHERE number = ?", (number,))
+            while (entry := self.outbox.oldest()) is not None:
+                self._send_one(entry)
 
-    def _oldest(self) -> tuple[int, str, bytes] | None:
-        with self.local.connection.reading() as cursor:
-            row: tuple[int, str, bytes] | None = cursor.execute(
-                "SELECT number, tenant, batch FROM queue ORDER BY number LIMIT 1"
-            ).fetchone()
-        return row
+    def _send_one(self, entry: Entry) -> None:
+        try:
+            batch = entry.batch()
+            if (first := self.outbox.blocker(entry.tenant, batch)) is not None:
+                self.outbox.set_aside(entry.number, f"depends on {first}", behind=first)
+                return
+            remote = self.remote.for_tenant(entry.tenant)
+            remote.apply(batch, origin=self._origin(entry.tenant), number=entry.number)
+        except (InputError, RejectedError) as refused:
+            self.outbox.set_aside(entry.number, refused.problem)
+        else:
+            self.outbox.cross_out(entry.number)
 
     def _origin(self, tenant: str) -> str:
         """The name of this queue in Neo4j; a new one where the file is an older copy of itself.

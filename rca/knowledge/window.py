@@ -54,6 +54,7 @@ def situate(knowledge: Knowledge, case: Case, *, hops: int = HOPS, callers: int 
                     f"{left_out} components with telemetry are known to lie more than {hops} dependencies from the "
                     "symptom and were not looked at; --hops 0 looks at all"
                 )
+    warnings += [concern] if (concern := knowledge.store.concern()) else []
     return Situation(case=case, known=known, warnings=tuple(warnings))
 
 
