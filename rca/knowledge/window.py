@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from rca.knowledge.base import CALLERS, HOPS, Knowledge
 from rca.knowledge.claims import KnownTopology
-from rca.telemetry import LogBatch, MetricFrame, SpanBatch
+from rca.telemetry import LogBatch, MetricFrame, SpanBatch, Telemetry
 from rca.types import Case, to_text
 
 
@@ -68,16 +68,17 @@ def _far(knowledge: Knowledge, case: Case, known: KnownTopology) -> set[str]:
 
 
 def _narrow(case: Case, far: set[str]) -> tuple[Case, int]:
-    if not far:
-        return case, 0
-    telemetry = case.telemetry
-    narrowed = replace(
+    return (replace(case, telemetry=leave_out(case.telemetry, far)), len(far)) if far else (case, 0)
+
+
+def leave_out(telemetry: Telemetry, far: set[str]) -> Telemetry:
+    """Telemetry without the metrics and log lines of some components, and without traces among these alone."""
+    return replace(
         telemetry,
         metrics=_near_metrics(telemetry.metrics, far),
         logs=_near_logs(telemetry.logs, far),
         spans=_near_spans(telemetry.spans, far),
     )
-    return replace(case, telemetry=narrowed), len(far)
 
 
 def _is_near(components: tuple[str, ...], far: set[str]) -> npt.NDArray[np.bool_]:
