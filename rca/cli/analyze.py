@@ -61,7 +61,7 @@ def analyze(
         from rca.cli.graph_option import open_graph
         from rca.knowledge.window import situate
 
-        with open_graph(graph, None) as knowledge:
+        with open_graph(graph, None, tell=False) as knowledge:
             situation = situate(knowledge, given, hops=hops)
         given, warnings = situation.case, situation.warnings
 
@@ -70,8 +70,10 @@ def analyze(
         from rca.cli.graph_option import open_graph
         from rca.similar.history import read_precedents
 
-        with open_graph(graph, None) as knowledge:
+        with open_graph(graph, None, tell=False) as knowledge:
             precedents = read_precedents(knowledge, but=(given.incident.id,))
+            told = (knowledge.degraded(), knowledge.store.concern())
+        warnings = tuple(dict.fromkeys((*warnings, *filter(None, told))))
 
     from rca.pipeline import analyze as explain
 

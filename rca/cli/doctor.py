@@ -16,6 +16,9 @@ _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 def doctor(
     case: Annotated[Path, typer.Argument(metavar="CASE", help="The folder of the case (see docs/telemetry.md).")],
     form: Annotated[Format, typer.Option("--format", help="How to print the findings.")] = "table",
+    graph: Annotated[
+        str | None, typer.Option("--graph", help="Examine it with this knowledge graph: bolt://HOST, or a file.")
+    ] = None,
 ) -> None:
     """Say what a case lacks.
 
@@ -24,10 +27,19 @@ def doctor(
     Exits with 1 where something prevents an analysis.
     """
     from rca.cases.folder import read_case
-    from rca.doctor import examine_case
+    from rca.doctor import Finding, examine_case
 
     given = read_case(case)
-    findings = examine_case(given)
+    told: tuple[str, ...] = ()
+    if graph is not None:
+        from rca.cli.graph_option import open_graph
+        from rca.knowledge.window import situate
+
+        with open_graph(graph, None, tell=False) as knowledge:
+            situation = situate(knowledge, given)
+        given, told = situation.case, situation.warnings
+    remedy = "See `rca graph show` and `rca graph sync`"
+    findings = [*(Finding(severity="warning", what=each, remedy=remedy) for each in told), *examine_case(given)]
     if form == "json":
         import msgspec
 

@@ -86,7 +86,6 @@ def show(
     """List dependencies as of a time, with who says so and how sure it is."""
     with open_graph(graph, tenant) as knowledge:
         known = _known(knowledge, at, near, hops)
-    _tell(known.degraded)
     rows = [(a, b, f"{known.confidence[a, b]:.2f}", ", ".join(known.sources[a, b])) for a, b in known.confidence]
     output().print(table(("component", "depends on", "confidence", "says"), rows, right=(2,)))
 
@@ -138,22 +137,58 @@ def open_page(
 
 
 @app.command("sync")
-def sync(graph: GraphOption = None, tenant: TenantOption = None) -> None:
-    """Send what waits for a Neo4j server that was away."""
+def sync(
+    retry: Annotated[
+        str | None, typer.Option("--retry", metavar="NUMBER", help="First queue again what was set aside, or all.")
+    ] = None,
+    drop: Annotated[
+        str | None, typer.Option("--drop", metavar="NUMBER", help="First forget what was set aside, or all.")
+    ] = None,
+    graph: GraphOption = None,
+    tenant: TenantOption = None,
+) -> None:
+    """Send what waits for a Neo4j server that was away, and show what it refused.
+
+    Exits with 2 while anything waits or is set aside.
+    """
     from rca.errors import StoreError
     from rca.knowledge.synced import SyncedStore
+    from rca.types import SECOND, to_text
 
-    with open_graph(graph, tenant) as knowledge:
+    with open_graph(graph, tenant, tell=False) as knowledge:
         store = knowledge.store
         if not isinstance(store, SyncedStore):
             raise InputError("only a Neo4j server can be behind", where=graph, remedy="Give --graph bolt://HOST")
+        if drop is not None:
+            store.outbox.drop(_number(drop))
+        if retry is not None:
+            store.outbox.retry(_number(retry))
         with progress("Sending") as show_progress:
             waiting = store.state().pending
             state = store.sync()
             show_progress(waiting - state.pending, waiting)
+        aside = store.outbox.aside()
+    for one in aside:
+        head = f"{one.number}  {to_text(one.at // SECOND * SECOND)}  tenant {one.tenant}: {one.holds}"
+        output().print(printable(f"{head}\n   {one.error}"), soft_wrap=True)
     if state.pending:
-        raise StoreError(f"{state.pending} batches still wait: {state.reason}", where=graph)
+        raise StoreError(f"batches still wait: {state.pending}; {state.reason}", where=graph)
+    if aside:
+        raise StoreError(
+            f"{len(aside)} batches are set aside",
+            where=graph,
+            remedy="Remove the reason and --retry all, or --drop them",
+        )
     output().print("Nothing waits")
+
+
+def _number(text: str) -> int | None:
+    """Which batch is meant; None: all."""
+    if text == "all":
+        return None
+    if not text.isdecimal() or len(text) > 18:
+        raise InputError(f"{text[:40]!r} is no number of a batch", where="rca graph sync", remedy="Name one, or all")
+    return int(text)
 
 
 def _read(path: Path) -> tuple[Topology, str, int | None]:
@@ -184,10 +219,4 @@ def _picture(
         if incident is not None:
             return picture_of_incident(knowledge.incident(incident))
         known = _known(knowledge, at, near, hops)
-    _tell(known.degraded)
     return picture_of_topology(known, marked=tuple(near or ()))
-
-
-def _tell(degraded: str) -> None:
-    if degraded:
-        messages().print(printable(f"Degraded: this is the last that is known here ({degraded})"))

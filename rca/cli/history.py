@@ -277,8 +277,6 @@ def _ask(
     begin, end = to_time(since, BEGINNING), to_time(until, FOREVER)
     with open_graph(graph, tenant) as knowledge:
         answer = knowledge.ask(question, since=begin, until=end, **parameters)
-    if answer.degraded:
-        messages().print(printable(f"Degraded: this is the last that is known here ({answer.degraded})"))
     _print(answer.rows, answer.columns, form)
 
 

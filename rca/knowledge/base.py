@@ -49,6 +49,11 @@ class Knowledge:
         """Gives the store back."""
         self.store.close()
 
+    def degraded(self) -> str:
+        """Why answers are the last that is known here; empty where the store itself answers."""
+        reason = self.store.incident_ids(BEGINNING, BEGINNING).degraded
+        return f"degraded: this is the last that is known here ({reason})" if reason else ""
+
     # -- topology ---------------------------------------------------------------------------------
 
     def record_topology(

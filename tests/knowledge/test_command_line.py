@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import uuid
 from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -16,12 +17,13 @@ from typer.testing import CliRunner, Result
 
 from rca.cli import app
 from rca.errors import InputError
-from rca.knowledge import Knowledge
+from rca.knowledge import Knowledge, open_knowledge
 from rca.knowledge.cypher import foreign_name, literal, schema_versions
 from rca.knowledge.layout import lay_out
 from rca.knowledge.memory import MemoryStore
 from rca.knowledge.page import render_graph
 from rca.knowledge.picture import picture_of_incident, picture_of_topology, to_cypher, to_graphml, to_json
+from rca.knowledge.rows import Batch
 from rca.topology import Topology
 
 _spec = spec_from_file_location("history", Path(__file__).with_name("history.py"))
@@ -102,6 +104,31 @@ def test_an_analysis_takes_its_topology_from_the_graph_and_says_when_it_is_old(r
     document = json.loads(run("analyze", case, "--graph", "bolt://127.0.0.1:1", "--format", "json").stdout)
     assert document["warnings"][0].startswith("degraded: the topology is the last one known here")
     assert document["root_causes"][0]["component"] == "images"
+
+
+def test_what_neo4j_refused_is_shown_retried_and_dropped(
+    run: Run, neo4j_address: tuple[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tenant, (address, password) = uuid.uuid4().hex, neo4j_address
+    monkeypatch.setenv("RCA_NEO4J_PASSWORD", password)
+    monkeypatch.setenv("RCA_TENANT", tenant)
+    row = {"incident": "one", "component": "x" * 12_000, "role": "impact"}
+    with open_knowledge(address, tenant=tenant) as knowledge:
+        knowledge.store.write(Batch(rows={"touched": [row]}))
+    file = tmp_path / "topology.csv"
+    file.write_text("caller,callee\nweb,cart\n")
+    recorded = run("graph", "record", file, "--graph", address)
+    assert (recorded.exit_code, "refused 1 batch" in recorded.stderr) == (0, True)
+    document = json.loads(run("analyze", DEMO, "--graph", address, "--similar", "--format", "json").stdout)
+    assert sum("refused 1 batch" in warning for warning in document["warnings"]) == 1
+    assert "refused 1 batch" in run("doctor", DEMO, "--graph", address).stdout
+    for arguments in ((), ("--retry", "all")):
+        shown = run("graph", "sync", "--graph", address, *arguments)
+        assert shown.exit_code == 2
+        assert f"tenant {tenant}: incident one, 1 touched" in shown.stdout
+        assert "too large to index" in shown.stdout
+    assert run("graph", "sync", "--graph", address, "--drop", "x").exit_code == 2
+    assert run("graph", "sync", "--graph", address, "--drop", shown.stdout.split()[0]).stdout == "Nothing waits\n"
 
 
 def test_pictures_are_the_same_in_every_form() -> None:
