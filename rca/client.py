@@ -183,6 +183,10 @@ class Client:
         said |= {name: text for name, text in (("kind", kind), ("resolution", resolution)) if text}
         return _document(self._send("POST", f"{_API}/incidents/{incident}/feedback", json=said))
 
+    def split(self, incident: str) -> dict[str, Any]:
+        """Undoes the merger of an incident with an earlier one."""
+        return _document(self._send("POST", f"{_API}/incidents/{incident}/split"))
+
     def evaluate(self, incidents: list[str] | None = None) -> dict[str, Any]:
         """How often the confirmed cause came first."""
         return _document(self._send("POST", f"{_API}/evaluate", json={"incidents": incidents or []}))

@@ -84,6 +84,18 @@ def feedback(
     messages().print(printable(f"Kept: {incident} {opinion} {component}".rstrip()))
 
 
+@app.command("split")
+def split(
+    incident: Annotated[str, typer.Argument(metavar="INCIDENT", help="The one that is part of another.")],
+    url: URL = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Undo a merger: an incident that was taken for part of an earlier one stands for itself again."""
+    with open_client(url, token_file) as client:
+        parted = client.split(incident)
+    messages().print(printable(f"{incident} is no longer part of {parted['into']}: both are analysed again"))
+
+
 def open_client(url: str | None, token_file: Path | None) -> Client:
     """A client of the service that the options name."""
     from rca.client import Client

@@ -33,7 +33,7 @@ from rca.service.posting import assemble_window, make_id
 from rca.service.pulling import Puller
 from rca.service.pushing import note
 from rca.service.telling import deliveries_of, resolutions_of
-from rca.stores.records import AlertRecord, Grouping, IncidentRecord, Job
+from rca.stores.records import AlertRecord, Delivery, Grouping, IncidentRecord, Job, Merger
 from rca.topology import Topology
 from rca.types import MINUTE, SECOND, Window, to_text
 
@@ -91,12 +91,24 @@ class Alerting:
             counts.labels(what).inc(len(found))
             for incident in found:
                 LOGGER.info("alerts %s an incident", what, extra={"incident": incident})
+        self._say_merged(grouped.merged)
         for incident in grouped.closed:
             await self._resolve(incident)
-        if paged := {grouped.placed[each.key] for each in records if each.page and each.key in grouped.placed}:
-            for incident in sorted(paged):
-                await self._tell_page(incident)
+        paged = {grouped.placed[each.key] for each in records if each.page and each.key in grouped.placed}
+        for incident in sorted(paged | {each.home for each in grouped.merged}):
+            await self._tell_page(incident)
         self._wake.set()
+
+    async def part(self, incident: str) -> Merger:
+        """Undoes a merger.
+
+        Raises:
+            ConflictError: the incident is not merged.
+        """
+        merger = await asyncio.wrap_future(self._service.store.part_incident(incident, time.time_ns()))
+        LOGGER.info("a merger was undone", extra={"incident": incident, "home": merger.home})
+        self._wake.set()
+        return merger
 
     async def run(self) -> None:
         """Queues what is due and tells of what failed, until it is cancelled."""
@@ -156,8 +168,18 @@ class Alerting:
     async def tell(self, record: IncidentRecord, job: Job, verdict: str, document: bytes) -> Told:
         """What becomes of a report."""
         store, now = self._service.store, time.time_ns()
+        report = _read(document)
+        if job.kind == "alert" and verdict == "cause":
+            apart = int(self._configuration.join_minutes * MINUTE)
+            cause = report["root_causes"][0]["component"]
+            merging = store.merge_same_cause(record.id, cause, apart=apart, now=time.time_ns())
+            merged = await asyncio.wrap_future(merging)
+            self._say_merged(merged)
+        home = await asyncio.to_thread(store.home_of, record.id)
+        if home != record.id:
+            return Told(deliveries=tuple(await self._tell_home(home, report)))
         alerts = await asyncio.to_thread(store.alerts_of, record.id)
-        deliveries = deliveries_of(self._configuration, record, _read(document), alerts, now)
+        deliveries = deliveries_of(self._configuration, record, report, alerts, now)
         if job.kind != "alert":
             return Told(deliveries=tuple(deliveries))
         analyses = await asyncio.to_thread(store.analyses_of, record.id)
@@ -166,6 +188,18 @@ class Alerting:
         again = verdict != "cause" and analyses < self._configuration.most_analyses and record.state == "open"
         due = now + int(self._configuration.follow_up_seconds * SECOND) if again else 0
         return Told(deliveries=tuple(deliveries), due=due)
+
+    async def _tell_home(self, home: str, report: dict[str, Any]) -> list[Delivery]:
+        """What is to be sent of a report of an incident that is part of another: it goes where that one's do."""
+        record = await asyncio.to_thread(self._service.store.incident, home)
+        alerts = await asyncio.to_thread(self._service.store.alerts_of, home)
+        return deliveries_of(self._configuration, record, report, alerts, time.time_ns())
+
+    def _say_merged(self, mergers: Sequence[Merger]) -> None:
+        self._service.metrics.incidents.labels("merged").inc(len(mergers))
+        for each in mergers:
+            facts = {"incident": each.incident, "home": each.home, "reason": each.reason}
+            LOGGER.info("an incident is part of an earlier one", extra=facts)
 
     async def _tell_page(self, incident: str) -> None:
         """Tells a page that joined after the report; the others were told, and are not told again."""
@@ -185,7 +219,12 @@ class Alerting:
 
     async def _resolve(self, incident: str) -> None:
         store = self._service.store
-        sent = await asyncio.to_thread(store.deliveries, incident=incident, limit=1_000)
+        merged = [each.incident for each in await asyncio.to_thread(store.mergers, incident)]
+        sent = [
+            delivery
+            for each in (incident, *merged)
+            for delivery in await asyncio.to_thread(store.deliveries, incident=each, limit=1_000)
+        ]
         if ended := resolutions_of(self._configuration, incident, sent, time.time_ns()):
             await asyncio.wrap_future(store.add_deliveries(ended))
             self.courier.wake()
@@ -198,14 +237,16 @@ class Alerting:
         configuration = self._configuration
         apart = int(configuration.join_minutes * MINUTE)
         near = neighbours(self._known_topology(), {each.component for each in records}, configuration.join_hops)
+        nearness = Nearness(near=near, apart=apart)
         return Grouping(
-            choose=Nearness(near=near, apart=apart).choose,
+            choose=nearness.choose,
             open=lambda alert: _opened(alert, int(configuration.window_minutes * MINUTE)),
             now=now,
             settled=now + int(configuration.settle_seconds * SECOND),
             follow_up=now + int(configuration.follow_up_seconds * SECOND),
             most_analyses=configuration.most_analyses,
             closed_since=now - apart,
+            others=nearness.others,
         )
 
     def _known_topology(self) -> Topology:

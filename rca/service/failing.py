@@ -84,7 +84,9 @@ class Failures:
             return [], 0
         seconds = self._again(record, job)
         due = time.time_ns() + int(seconds * SECOND) if seconds else 0
-        if record.verdict not in ("", FAILED):  # an answer was told, and stands
+        if (
+            record.verdict not in ("", FAILED) or record.state == "merged"
+        ):  # an answer stands, or is looked for elsewhere
             return [], due
         alerts = self._store.alerts_of(record.id)
         summary = self._summary(record, job)

@@ -4,7 +4,8 @@ An alert that is known by the same key (a fingerprint) or shares a group or page
 belongs to it. So does an alert of the same component, or of one that is at most some calls away, whatever
 the direction: failures travel from callees to callers, load from callers to callees. All within a time,
 because two failures of one service on one day may have two causes. Where several incidents are near,
-the nearest is joined, and among those the oldest.
+the nearest is joined, and among those the oldest; the others are then one with it, because in another order
+of the same alerts they would never have been two, unless a later one found a cause that the earlier did not.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rca.sources.naming import UNKNOWN
-from rca.stores.members import Members
+from rca.stores.members import Members, Stretch
 from rca.stores.records import AlertRecord
 
 if TYPE_CHECKING:
@@ -39,14 +40,23 @@ class Nearness:
 
     def choose(self, alert: AlertRecord, members: Members) -> str:
         """The incident that an alert belongs to; "" where it is none of the members'."""
+        best = min(self._near(alert, members), key=lambda each: (each[0], each[1].order), default=None)
+        return "" if best is None else best[1].incident
+
+    def others(self, alert: AlertRecord, incident: str, members: Members) -> list[str]:
+        """Further open incidents that it belongs to, oldest first: had it been the first alert, they were one."""
+        found = {each.incident for _, each in self._near(alert, members) if each.is_open}
+        return sorted(found - {incident}, key=members.order)
+
+    def _near(self, alert: AlertRecord, members: Members) -> list[tuple[int, Stretch]]:
+        """Stretches of incidents that the alert belongs to, each with how far it is away."""
         found = [(-1, each) for each in members.paged(alert)]  # a page is about its alerts whenever it comes
         found += [(-1, each) for each in members.sharing(alert) if each.is_near(alert.start, self.apart)]
         for place, distance in self.near.get(alert.component, {}).items():
             found += [
                 (distance, each) for each in members.at(place) if each.is_open and each.is_near(alert.start, self.apart)
             ]
-        best = min(found, key=lambda each: (each[0], each[1].order), default=None)
-        return "" if best is None else best[1].incident
+        return found
 
 
 def neighbours(topology: Topology, components: Iterable[str], hops: int) -> dict[str, dict[str, int]]:

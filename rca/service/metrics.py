@@ -43,7 +43,10 @@ class Metrics:
         self.verdicts = Counter("rca_verdicts", "Reports by verdict.", ("verdict",), registry=registry)
         self.feedback = Counter("rca_feedback", "Feedback by opinion.", ("opinion",), registry=registry)
         self.incidents = Counter(
-            "rca_alert_incidents", "What alerts did to incidents: opened, joined, closed.", ("what",), registry=registry
+            "rca_alert_incidents",
+            "What alerts did to incidents: opened, joined, closed, merged.",
+            ("what",),
+            registry=registry,
         )
         self.pulls = Counter(
             "rca_pulls", "Questions to sources by what came of them.", ("source", "outcome"), registry=registry

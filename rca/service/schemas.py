@@ -66,8 +66,24 @@ class AlertView(BaseModel):
     labels: dict[str, str]
 
 
+class MergerView(BaseModel):
+    """An incident that turned out to be part of an earlier one, which has its alerts since, and why."""
+
+    incident: str
+    into: str
+    time: str
+    reason: str
+    links: dict[str, str]
+
+
 class IncidentDetail(IncidentView):
-    """An incident with its alerts, its jobs and what was said of it."""
+    """An incident with its alerts, its jobs and what was said of it.
+
+    ``merged_into`` is the incident that it is part of, null where it stands for itself; ``merged`` are its parts.
+    """
+
+    merged_into: str | None
+    merged: list[MergerView]
 
     alerts: list[AlertView]
     jobs: list[JobView]

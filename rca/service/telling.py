@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -46,7 +47,7 @@ def deliveries_of(
         alerts: of the incident; none where it was posted.
         now: ns.
     """
-    summary = summarize(document, url=page_url(configuration, incident.id))
+    summary = replace(summarize(document, url=page_url(configuration, incident.id)), incident=incident.id)
     return messages_of(configuration, incident, summary, alerts, now)
 
 

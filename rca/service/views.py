@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from rca.service.bodies import encode
 from rca.service.problems import ProblemError
-from rca.stores.records import AlertRecord, Delivery, Feedback, IncidentRecord, Job
+from rca.stores.records import AlertRecord, Delivery, Feedback, IncidentRecord, Job, Merger
 from rca.stores.relational_jobs import LATE, LOST
 from rca.types import to_text
 
@@ -105,6 +105,19 @@ def feedback_view(feedback: Feedback) -> dict[str, Any]:
         "kind": feedback.kind,
         "resolution": feedback.resolution,
         "note": feedback.note,
+    }
+
+
+def merger_view(merger: Merger) -> dict[str, Any]:
+    """An incident that turned out to be part of another."""
+    return {
+        "incident": merger.incident,
+        "into": merger.home,
+        "time": to_text(merger.time),
+        "reason": merger.reason,
+        "links": {
+            name: f"{API}/incidents/{quote(id)}" for name, id in (("incident", merger.incident), ("into", merger.home))
+        },
     }
 
 

@@ -32,13 +32,26 @@ class Members:
 
     _order: dict[str, int] = field(default_factory=dict)
     _causes: dict[str, str] = field(default_factory=dict)
+    _found: dict[str, str] = field(default_factory=dict)
+    _parted: set[str] = field(default_factory=set)
     _groups: dict[str, dict[str, Stretch]] = field(default_factory=dict)
     _paged: dict[str, dict[str, Stretch]] = field(default_factory=dict)
     _keys: dict[str, dict[str, Stretch]] = field(default_factory=dict)
     _places: dict[str, dict[str, Stretch]] = field(default_factory=dict)
 
-    def add(self, alert: AlertRecord, *, is_open: bool, cause: str = "") -> None:
-        """Adds an alert of an incident; ``cause`` is what the incident's report names."""
+    def add(
+        self, alert: AlertRecord, *, is_open: bool, cause: str = "", sure: bool = False, parted: bool = False
+    ) -> None:
+        """Adds an alert of an incident.
+
+        Args:
+            cause: what the incident's report names first.
+            sure: whether the report believes it.
+            parted: whether the incident was merged with another, which somebody undid.
+        """
+        self._found.setdefault(alert.incident, cause if sure else "")
+        if parted:
+            self._parted.add(alert.incident)
         cause = self._causes.setdefault(alert.incident, cause)
         for group in alert.groups:
             self._extend(self._groups, group, alert, is_open)
@@ -63,6 +76,22 @@ class Members:
     def at(self, place: str) -> Iterator[Stretch]:
         """Of alerts of a component, and of incidents whose cause it is."""
         yield from self._places.get(place, {}).values()
+
+    def order(self, incident: str) -> int:
+        """An incident's place among all, oldest first."""
+        return self._order[incident]
+
+    def may_be_one(self, home: str, later: str) -> bool:
+        """Whether nothing is lost when a later incident is merged: what it found, the earlier one found too."""
+        return later not in self._parted and self._found[later] in ("", self._found[home])
+
+    def merge(self, later: str, home: str) -> None:
+        """Counts the alerts of a later incident as those of an earlier one."""
+        for table in (self._groups, self._paged, self._keys, self._places):
+            for stretches in table.values():
+                if (moved := stretches.pop(later, None)) is not None:
+                    kept = stretches.setdefault(home, Stretch(home, self._order[home], True, moved.first, moved.last))
+                    kept.first, kept.last = min(kept.first, moved.first), max(kept.last, moved.last)
 
     def _extend(self, table: dict[str, dict[str, Stretch]], name: str, alert: AlertRecord, is_open: bool) -> None:
         order = self._order.setdefault(alert.incident, len(self._order))

@@ -26,6 +26,7 @@ from rca.stores.records import (
     JobState,
     LearnedUse,
     LearnedVersion,
+    Merger,
     Part,
     PortraitRecord,
     ReportRecord,
@@ -291,6 +292,19 @@ class Store(Protocol):
         """Changes title, window, time of detection and snapshot of an incident; False where there is none."""
 
     # The part of the store that knows where telemetry lies.
+    # The part of the store that knows which incidents are one.
+    def home_of(self, incident: str) -> str:
+        """The incident that another was merged into; itself where it was not."""
+
+    def mergers(self, home: str) -> list[Merger]:
+        """What was merged into an incident, oldest first."""
+
+    def merge_same_cause(self, incident: str, cause: str, *, apart: int, now: int) -> Future[list[Merger]]:
+        """Merges an open incident whose analysis names a cause with others whose reports name the same one."""
+
+    def part_incident(self, incident: str, now: int) -> Future[Merger]:
+        """Undoes a merger; ConflictError where there is none."""
+
     def add_segments(self, segments: Sequence[Segment], bodies: Sequence[str], now: int) -> Future[None]:
         """Enters files that are on disk already, and the digests of the bodies that they hold."""
 

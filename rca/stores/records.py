@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -182,6 +182,22 @@ class Grouping:
         open: the incident that an alert opens.
         now: ns.
         settled: when an incident that is opened now is analysed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merger:
+    """An incident that turned out to be part of an earlier one (``home``), why, and when that was undone (0: never)."""
+
+    incident: str
+    home: str
+    time: int
+    reason: str
+    parted: int = 0
+
+
+def no_others(alert: AlertRecord, incident: str, members: Members) -> Sequence[str]:
+    """No incident is merged with another."""
+    return ()
+
+
         follow_up: when one that an alert joins now is analysed again.
         most_analyses: how often one is analysed by itself.
         closed_since: incidents that were closed since then may be opened again.
@@ -195,15 +211,17 @@ class Grouping:
     most_analyses: int
     closed_since: int
 
+        others: further open incidents that an alert belongs to beside the one that it was put into.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grouped:
-    """What became of alerts: incidents that were opened, joined, closed; and each alert's, by its key."""
+    """What became of alerts: incidents that were opened, joined, closed, merged; and each alert's, by its key."""
 
     opened: tuple[str, ...] = ()
     joined: tuple[str, ...] = ()
     closed: tuple[str, ...] = ()
     placed: Mapping[str, str] = field(default_factory=dict)
+    others: Callable[[AlertRecord, str, Members], Sequence[str]] = no_others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +231,7 @@ class Token:
     id: str
     name: str
     digest: bytes
+    merged: tuple[Merger, ...] = ()
     scopes: tuple[str, ...]
     created: int
     expires: int | None = None

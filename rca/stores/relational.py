@@ -132,7 +132,7 @@ class RelationalStore(AlertTables, LearnedTables, AccessTables, SegmentTables):
             old = sql.rows("SELECT id, snapshot FROM incidents WHERE updated < ?", (retention.incidents_before,))
             for table, key in (("jobs", "incident"), ("reports", "incident"), ("feedback", "incident")):
                 sql.many(f"DELETE FROM {table} WHERE {key} = ?", [(row[0],) for row in old])
-            for table in ("deliveries", "watched", "incident_alerts", "portraits"):
+            for table in ("deliveries", "watched", "incident_alerts", "mergers", "portraits"):
                 sql.many(f"DELETE FROM {table} WHERE incident = ?", [(row[0],) for row in old])
             sql.run("DELETE FROM incident_alerts WHERE incident = '' AND updated < ?", (retention.events_before,))
             sql.many("DELETE FROM incidents WHERE id = ?", [(row[0],) for row in old])

@@ -11,23 +11,23 @@ from dataclasses import replace
 import msgspec
 
 from rca.stores.members import Members
-from rca.stores.records import AlertRecord, Grouped, Grouping, IncidentRecord, Job
+from rca.stores.records import AlertRecord, Grouped, Grouping, IncidentRecord, Job, Merger
 from rca.stores.relational_incidents import IncidentTables, insert_incident
+from rca.stores.relational_mergers import MergerTables, close_where_over, merge, take_turn
 from rca.stores.writer import Row, Transaction
 
 _ALERT = "key, start_time, incident, component, name, state, group_keys, page, labels, updated"
 _DUE = 20  # incidents that are taken up at once
 
 
-class AlertTables(IncidentTables):
+class AlertTables(IncidentTables, MergerTables):
     """The part of the store that knows which alerts belong together."""
 
     def group_alerts(self, alerts: Sequence[AlertRecord], grouping: Grouping) -> Future[Grouped]:
         """Enters alerts into incidents: those that they belong to, or new ones; told again, they change nothing."""
 
         def write(sql: Transaction) -> Grouped:
-            # One at a time, whichever replica: two alerts of one cause must see each other.
-            sql.run("UPDATE turns SET turn = turn + 1 WHERE name = 'alerts'")
+            take_turn(sql)  # two alerts of one cause must see each other
             return _Sorting(sql, grouping).enter(alerts)
 
         return self.submit(write, rows=len(alerts))
@@ -59,10 +59,10 @@ class AlertTables(IncidentTables):
         return self.submit(write)
 
     def amend_incident(self, incident: IncidentRecord) -> Future[bool]:
-        """Changes title, window, time of detection and snapshot of an incident; False where there is none."""
+        """Changes title, window, detection and snapshot of an incident; False where there is none, or it was merged."""
         statement = (
             "UPDATE incidents SET updated = ?, title = ?, start_time = ?, end_time = ?, detected = ?, snapshot = ?"
-            " WHERE id = ?"
+            " WHERE id = ? AND state <> 'merged'"
         )
         row = (incident.updated, incident.title, incident.start, incident.end, incident.detected, incident.snapshot)
         return self.submit(lambda sql: sql.run(statement, (*row, incident.id)) == 1)
@@ -76,16 +76,21 @@ class _Sorting:
         self._grouping = grouping
         rows = sql.rows(
             "SELECT a.key, a.start_time, a.incident, a.component, a.name, a.state, a.group_keys, a.page, a.labels,"
-            " a.updated, i.state, i.cause FROM incident_alerts a JOIN incidents i ON i.id = a.incident"
-            " JOIN watched w ON w.incident = i.id WHERE i.state = 'open' OR w.closed >= ? ORDER BY i.created, i.id",
+            " a.updated, i.state, i.cause, i.verdict, m.parted FROM incident_alerts a JOIN incidents i ON"
+            " i.id = a.incident JOIN watched w ON w.incident = i.id LEFT JOIN mergers m ON m.incident = i.id"
+            " WHERE i.state = 'open' OR w.closed >= ? ORDER BY i.created, i.id",
             (grouping.closed_since,),
         )
         self._members = Members()
         for row in rows:
-            self._members.add(_alert(row[:10]), is_open=row[10] == "open", cause=row[11])
+            is_open, cause, verdict, parted = row[10:]
+            self._members.add(
+                _alert(row[:10]), is_open=is_open == "open", cause=cause, sure=verdict == "cause", parted=bool(parted)
+            )
         self._opened: dict[str, None] = {}
         self._joined: dict[str, None] = {}
         self._closed: list[str] = []
+        self._merged: list[Merger] = []
         self._placed: dict[str, str] = {}
 
     def enter(self, alerts: Sequence[AlertRecord]) -> Grouped:
@@ -95,10 +100,13 @@ class _Sorting:
             if incident:
                 touched[incident] = None
                 self._placed[alert.key] = incident
-        for incident in touched:
-            self._close_where_over(incident)
+        self._closed += [each for each in touched if close_where_over(self._sql, each, self._grouping.now)]
         return Grouped(
-            opened=tuple(self._opened), joined=tuple(self._joined), closed=tuple(self._closed), placed=self._placed
+            opened=tuple(self._opened),
+            joined=tuple(self._joined),
+            closed=tuple(self._closed),
+            merged=tuple(self._merged),
+            placed=self._placed,
         )
 
     def _enter(self, alert: AlertRecord) -> str:
@@ -111,6 +119,7 @@ class _Sorting:
             return ""
         incident = self._grouping.choose(alert, self._members)
         if incident:
+            incident = self._merge_others(alert, incident)
             self._join(incident)
         else:
             incident = self._open(alert)
@@ -135,6 +144,24 @@ class _Sorting:
         self._opened[record.id] = None
         return record.id
 
+    def _merge_others(self, alert: AlertRecord, incident: str) -> str:
+        """Merges what the alert shows to be one, the later into the earlier; the incident that the alert joins."""
+        for other in self._grouping.others(alert, incident, self._members):
+            home, later = sorted((incident, other), key=self._members.order)
+            if self._members.may_be_one(home, later):
+                reason = f"the alert {alert.name} of {alert.component} belongs to both"
+                self._merged.append(
+                    merge(self._sql, Merger(incident=later, home=home, time=self._grouping.now, reason=reason))
+                )
+                self._members.merge(later, home)
+                self._placed = {key: home if at == later else at for key, at in self._placed.items()}
+                # However often it was analysed: what is known of the other may be what it lacked.
+                self._sql.run(
+                    "UPDATE watched SET due = ? WHERE incident = ? AND due = 0", (self._grouping.follow_up, home)
+                )
+                incident = home
+        return incident
+
     def _join(self, incident: str) -> None:
         if incident in self._opened:
             return
@@ -150,22 +177,11 @@ class _Sorting:
 
     def _insert(self, alert: AlertRecord, incident: str) -> None:
         values = (alert.component, alert.name, alert.state, _encode(alert.groups), alert.page)
-        row = (alert.key, alert.start, incident, *values, _encode(dict(alert.labels)), self._grouping.now)
-        self._sql.run(f"INSERT INTO incident_alerts ({_ALERT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        row = (alert.key, alert.start, incident, *values, _encode(dict(alert.labels)), self._grouping.now, incident)
+        marks = ", ".join("?" * len(row))
+        self._sql.run(f"INSERT INTO incident_alerts ({_ALERT}, first_incident) VALUES ({marks})", row)
         if incident:
             self._members.add(replace(alert, incident=incident), is_open=True)
-
-    def _close_where_over(self, incident: str) -> None:
-        """Closes an incident whose alerts are all resolved; pages that joined alerts end when they do."""
-        rows = self._sql.rows("SELECT state, page FROM incident_alerts WHERE incident = ?", (incident,))
-        told = [state for state, page in rows if not page] or [state for state, _ in rows]
-        if "firing" in told:
-            return
-        now = self._grouping.now
-        statement = "UPDATE incidents SET state = 'closed', updated = ? WHERE id = ? AND state = 'open'"
-        if self._sql.run(statement, (now, incident)):
-            self._sql.run("UPDATE watched SET closed = ? WHERE incident = ?", (now, incident))
-            self._closed.append(incident)
 
 
 def _encode(value: object) -> str:

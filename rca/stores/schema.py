@@ -102,7 +102,15 @@ ALTER TABLE jobs ADD COLUMN told BIGINT NOT NULL DEFAULT 0;
 UPDATE jobs SET told = 1;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _ALERTS, _LEARNING, _FAILURES)
+_MERGERS = """
+CREATE TABLE mergers (
+    incident TEXT PRIMARY KEY, home TEXT NOT NULL, time BIGINT NOT NULL, reason TEXT NOT NULL, parted BIGINT NOT NULL);
+CREATE INDEX mergers_by_home ON mergers (home);
+ALTER TABLE incident_alerts ADD COLUMN first_incident TEXT NOT NULL DEFAULT '';
+UPDATE incident_alerts SET first_incident = incident;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _ALERTS, _LEARNING, _FAILURES, _MERGERS)
 VERSION = len(MIGRATIONS)
 
 

@@ -117,3 +117,36 @@ def test_an_incident_is_called_after_its_first_alert() -> None:
     assert title_of([alert("cart")]) == "Slow on cart"
     assert title_of([alert("Shop", page="PD1"), alert("cart"), alert("web")]) == "Slow on cart and 1 more"
     assert title_of([alert("unknown", start=SECOND)]) == "Slow"
+
+
+def test_an_alert_between_two_incidents_belongs_to_both() -> None:
+    """In another order of the same alerts they would be one."""
+    members = Members()
+    for name, start in (("web", 0), ("disk", MINUTE), ("mail", 0), ("cart-db", 40 * MINUTE)):
+        members.add(replace(alert(name, f"a-{name}", start), incident=name), is_open=True)
+    assert NEAR.choose(alert("cart", start=MINUTE), members) == "web"
+    assert NEAR.others(alert("cart", start=MINUTE), "web", members) == ["disk"]
+    assert NEAR.others(alert("search", start=MINUTE), "web", members) == []
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "parted", "may"),
+    [
+        ("", "", False, True),
+        ("disk", "", False, True),
+        ("disk", "disk", False, True),
+        ("", "disk", False, False),
+        ("cart", "disk", False, False),
+        ("", "", True, False),
+    ],
+)
+def test_incidents_are_one_only_where_nothing_that_was_found_is_lost(
+    earlier: str, later: str, *, parted: bool, may: bool
+) -> None:
+    members = Members()
+    for name, cause in (("earlier", earlier), ("later", later)):
+        one = replace(alert(name), incident=name)
+        members.add(one, is_open=True, cause=cause, sure=True, parted=parted and name == "later")
+    assert members.may_be_one("earlier", "later") == may
+    members.merge("later", "earlier")
+    assert {each.incident for each in members.at("later")} == {"earlier"}

@@ -5,10 +5,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import pytest
+
+from rca.errors import ConflictError
 from rca.stores import open_store
 from rca.stores.members import Members
 from rca.stores.protocol import Store
-from rca.stores.records import AlertRecord, Delivery, Grouping, IncidentRecord, Job, ReportRecord, Retention
+from rca.stores.records import AlertRecord, Delivery, Grouped, Grouping, IncidentRecord, Job, ReportRecord, Retention
 
 
 def alert(key: str, start: int = 100, **facts: object) -> AlertRecord:
@@ -144,3 +147,96 @@ def test_replicas_that_hear_of_one_cause_at_the_same_time_open_one_incident(url:
     assert sum(len(each.opened) for each in grouped) == 1
     assert len(store.incidents()) == 1
     assert len(store.alerts_of(store.incidents()[0].id)) == 20
+
+
+def shared(told: AlertRecord, incident: str, members: Members) -> list[str]:
+    return sorted({each.incident for each in members.sharing(told)} - {incident}, key=members.order)
+
+
+def two_and_a_bridge(store: Store, bridge: str = "c") -> Grouped:
+    """Incidents inc-a-100 and inc-b-100, and an alert that belongs to both."""
+    store.group_alerts([alert("a"), alert("b", groups=("h",))], grouping()).result()
+    told = alert(bridge, groups=("g", "h"), start=200)
+    return store.group_alerts([told], grouping(now=2_000, others=shared)).result()
+
+
+def answer(store: Store, incident: str, verdict: str, cause: str) -> None:
+    """Lets the analysis of an incident end with a report."""
+    store.claim_due(5_000, job_of).result()
+    while store.claim_job("w", 1, 100).result() is not None:
+        pass
+    (job,) = store.jobs(incident=incident)
+    report = ReportRecord(job=job.id, incident=incident, created=5, document=b"{}")
+    told = {"verdict": verdict, "cause": cause, "confidence": 0.5}
+    assert store.finish_job(job.id, job.attempt, 5, report, **told).result()
+
+
+def test_an_alert_that_belongs_to_two_incidents_makes_them_one(store: Store) -> None:
+    grouped = two_and_a_bridge(store)
+    assert [(each.incident, each.home) for each in grouped.merged] == [("inc-b-100", "inc-a-100")]
+    assert grouped.placed == {"c": "inc-a-100"}
+    assert [one.key for one in store.alerts_of("inc-a-100")] == ["a", "b", "c"]
+    assert store.alerts_of("inc-b-100") == []
+    assert store.incident("inc-b-100").state == "merged"
+    assert store.home_of("inc-b-100") == store.home_of("inc-a-100") == "inc-a-100"
+    assert [each.incident for each in store.mergers("inc-a-100")] == ["inc-b-100"]
+    (entry,) = store.audit()
+    assert (entry.action, entry.subject) == ("incident.merge", "inc-b-100")
+    assert "inc-a-100" in entry.outcome
+    again = store.group_alerts([alert("b", groups=("h",))], grouping(now=3_000, others=shared)).result()
+    assert (again.opened, again.merged, again.placed) == ((), (), {"b": "inc-a-100"})
+    assert [each.incident for each in store.claim_due(10_000, job_of).result()] == ["inc-a-100"]
+
+
+def test_what_is_merged_is_no_longer_analysed_and_closes_with_the_other(store: Store) -> None:
+    store.group_alerts([alert("a"), alert("b", groups=("h",))], grouping()).result()
+    jobs = store.claim_due(5_000, job_of).result()
+    claimed = store.claim_job("w", 1, 100).result()
+    assert claimed is not None
+    store.group_alerts([alert("c", groups=("g", "h"))], grouping(now=2_000, others=shared)).result()
+    assert [store.job(each.id).state for each in jobs if each.incident == "inc-b-100"] == ["cancelled"]
+    ends = [alert("a", state="resolved"), alert("b", state="resolved"), alert("c", state="resolved")]
+    assert store.group_alerts(ends, grouping(now=3_000)).result().closed == ("inc-a-100",)
+    assert store.incident("inc-b-100").state == "merged"
+
+
+def test_a_cause_that_only_the_later_incident_found_is_not_given_up(store: Store) -> None:
+    store.group_alerts([alert("a"), alert("b", groups=("h",))], grouping()).result()
+    answer(store, "inc-b-100", "cause", "disk")
+    told = store.group_alerts([alert("c", groups=("g", "h"))], grouping(now=2_000, others=shared)).result()
+    assert told.merged == ()
+    assert store.merge_same_cause("inc-a-100", "disk", apart=10, now=9).result()[0].incident == "inc-b-100"
+
+
+def test_incidents_that_name_one_cause_are_one_where_they_are_near_in_time(store: Store) -> None:
+    first = [alert("a"), alert("b", groups=("h",), start=150), alert("f", groups=("f",), start=900)]
+    store.group_alerts(first, grouping()).result()
+    for incident in ("inc-a-100", "inc-f-900"):
+        answer(store, incident, "cause", "disk")
+    assert store.merge_same_cause("inc-b-150", "mail", apart=100, now=9).result() == []
+    (merger,) = store.merge_same_cause("inc-b-150", "disk", apart=100, now=9).result()
+    assert (merger.incident, merger.home, merger.reason) == ("inc-b-150", "inc-a-100", "both name disk as the cause")
+    assert store.merge_same_cause("inc-b-150", "disk", apart=100, now=9).result() == []
+
+
+def test_a_merger_of_a_merger_points_to_the_first(store: Store) -> None:
+    store.group_alerts([alert("z", groups=("z",), start=50)], grouping(now=500)).result()
+    two_and_a_bridge(store)
+    store.group_alerts([alert("y", groups=("z", "g"))], grouping(now=3_000, others=shared)).result()
+    assert {store.home_of(f"inc-{name}-100") for name in "ab"} == {"inc-z-50"}
+    assert len(store.alerts_of("inc-z-50")) == 5
+
+
+def test_a_merger_can_be_undone_and_is_not_done_again(store: Store) -> None:
+    two_and_a_bridge(store)
+    parted = store.part_incident("inc-b-100", 4_000).result()
+    assert (parted.home, parted.parted) == ("inc-a-100", 4_000)
+    assert [one.key for one in store.alerts_of("inc-a-100")] == ["a", "c"]
+    assert [one.key for one in store.alerts_of("inc-b-100")] == ["b"]
+    assert store.incident("inc-b-100").state == "open"
+    assert store.home_of("inc-b-100") == "inc-b-100"
+    assert store.mergers("inc-a-100") == []
+    assert {each.incident for each in store.claim_due(4_000, job_of).result()} == {"inc-a-100", "inc-b-100"}
+    with pytest.raises(ConflictError):
+        store.part_incident("inc-b-100", 5_000).result()
+    assert two_and_a_bridge(store, "another").merged == ()

@@ -39,6 +39,7 @@ from rca.service.views import (
     feedback_view,
     incident_view,
     job_view,
+    merger_view,
 )
 from rca.stores.records import FINISHED, Feedback, Filed, Opinion, Part
 
@@ -137,7 +138,7 @@ async def list_incidents(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str, Query(description="`next` of the page before.", max_length=500)] = "",
-    state: Annotated[Literal["", "open", "closed"], Query()] = "",
+    state: Annotated[Literal["", "open", "closed", "merged"], Query()] = "",
     verdict: Annotated[Literal["", "cause", "inconclusive", "healthy", "failed"], Query()] = "",
     cause: Annotated[str, Query(description="The component that was named.", max_length=300)] = "",
 ) -> Response:
@@ -163,10 +164,15 @@ async def show_incident(request: Request, incident: IncidentId) -> Response:
     """An incident, its alerts, its jobs, and what was said of it."""
     store = service_of(request).store
     record = await read(store.incident, incident)
-    jobs, feedback, alerts = await asyncio.gather(
-        read(store.jobs, incident=incident), read(store.feedback, incident), read(store.alerts_of, incident)
+    jobs, feedback, alerts, home, mergers = await asyncio.gather(
+        read(store.jobs, incident=incident),
+        read(store.feedback, incident),
+        read(store.alerts_of, incident),
+        read(store.home_of, incident),
+        read(store.mergers, incident),
     )
     shown = incident_view(record) | {"alerts": [alert_view(alert) for alert in alerts]}
+    shown |= {"merged_into": home if home != incident else None, "merged": [merger_view(each) for each in mergers]}
     shown |= {"jobs": [job_view(job) for job in jobs], "feedback": [feedback_view(one) for one in feedback]}
     return answer(shown)
 
@@ -191,9 +197,12 @@ async def show_report(request: Request, incident: IncidentId) -> Response:
     responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}, **problems(404, 422)},
 )
 async def show_page(request: Request, incident: IncidentId) -> Response:
-    """The page as one HTML file that asks for nothing else; where an analysis failed, it says so."""
+    """The page as one HTML file that asks for nothing else; where an analysis failed, it says so.
+
+    An incident that turned out to be part of another has that one's page."""
     service = service_of(request)
     failures = service.alerting.failures
+    incident = await read(service.store.home_of, incident)
     if failed := await read(failures.page, incident):
         return Response(failed, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _POLICY})
     job, page = await read(service.store.report, incident, "page")
