@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,10 @@ def serve(
     store: Annotated[
         str | None, typer.Option("--store", help="sqlite:PATH, or postgresql://user@host/database.")
     ] = None,
+    graph: Annotated[
+        str | None,
+        typer.Option("--graph", help="Topology and history: a SQLite file, bolt://HOST or neo4j://HOST; none."),
+    ] = None,
     tls_certificate: Annotated[
         Path | None, typer.Option("--tls-certificate", help="A PEM file with the certificate and its chain.")
     ] = None,
@@ -34,8 +38,9 @@ def serve(
     from rca.service.configuration_reading import load_configuration
 
     texts = {"data": data, "tls_certificate": tls_certificate, "tls_key": tls_key}
-    given = {name: str(value) for name, value in texts.items() if value is not None}
-    settings = load_configuration(configuration, given={**given, "host": host, "port": port, "store": store})
+    given: dict[str, Any] = {name: str(value) for name, value in texts.items() if value is not None}
+    given |= {"host": host, "port": port, "store": store, "graph": graph}
+    settings = load_configuration(configuration, given=given)
     try:
         from rca.service.server import run_server
     except ImportError as bad:

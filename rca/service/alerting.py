@@ -268,7 +268,7 @@ class Alerting:
 
     def _note(self, received: Received) -> None:
         """Remembers who was seen and who calls whom, for the next alert as well."""
-        note(self._service, pushed_of(replace(received, changes=(), alerts=()), "pull"))
+        note(self._service, pushed_of(replace(received, changes=(), alerts=()), "pull"), "pull")
         self._topology = (0.0, self._topology[1])
 
     def _job(self, incident: str) -> Job:

@@ -78,6 +78,13 @@ class Configuration:
     topology: str = ""
     """A topology file that adds to what telemetry shows."""
 
+    graph: str = ""
+    """Where topology over time and past incidents are kept ([knowledge.md](knowledge.md)): a SQLite file, bolt://… or
+    neo4j://…, or none; empty: graph.sqlite in the data folder, with PostgreSQL none."""
+
+    tenant: str = "default"
+    """Whose rows of the graph are read and written."""
+
     top_k: int = 5
     """Root causes in a report."""
 
@@ -240,6 +247,12 @@ class Configuration:
     def store_url(self) -> str:
         """Where records are kept, spelt out."""
         return self.store or f"sqlite:{Path(self.data) / 'rca.db'}"
+
+    @property
+    def graph_address(self) -> str:
+        """Where the knowledge graph is, spelt out; empty: nowhere. A file of its own would tell each replica less."""
+        own = str(Path(self.data) / "graph.sqlite") if self.store_url.startswith("sqlite:") else ""
+        return "" if self.graph == "none" else self.graph or own
 
     @property
     def files_in_database(self) -> bool:

@@ -68,6 +68,25 @@ class Metrics:
         self.waiting_calls = Gauge("rca_waiting_calls", "Calls that wait for a process.", ("pool",), registry=registry)
         self.in_flight = Gauge("rca_in_flight_bytes", "Bytes of bodies held in memory.", registry=registry)
         self.telemetry_bytes = Gauge("rca_telemetry_bytes", "Bytes of ingested telemetry.", registry=registry)
+        self.graph_seconds = Histogram(
+            "rca_graph_seconds",
+            "Time of what is read from and written to the knowledge graph.",
+            ("what",),
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self.graph_failures = Counter(
+            "rca_graph_failures", "What the knowledge graph did not do: read, written.", ("what",), registry=registry
+        )
+        self.graph_waiting = Gauge(
+            "rca_graph_waiting_batches", "Batches that wait for the Neo4j server.", registry=registry
+        )
+        self.graph_refused = Gauge(
+            "rca_graph_refused_batches", "Batches that the Neo4j server refused for good.", registry=registry
+        )
+        self.graph_degraded = Gauge(
+            "rca_graph_degraded", "1 while the knowledge graph is answered from what is known here.", registry=registry
+        )
         self.accuracy = Gauge(
             "rca_accuracy", "Share of confirmed causes within the first k.", ("k",), registry=registry
         )

@@ -40,6 +40,11 @@ def set_gauges(service: Service) -> None:
     own.waiting_calls.labels("analysts").set(service.analysts.waiting)
     own.in_flight.set(service.bodies.in_flight)
     own.telemetry_bytes.set(service.windows.size())
+    if service.graph is not None:
+        graph = service.graph.state
+        own.graph_waiting.set(graph.waiting)
+        own.graph_refused.set(graph.refused)
+        own.graph_degraded.set(graph.state != "ok")
     if own.accuracy_due < time.monotonic():
         own.accuracy_due = time.monotonic() + _ACCURACY_SECONDS
         measured = measure_reports(service.store, service.store.confirmed(limit=_MOST_MEASURED))

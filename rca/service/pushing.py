@@ -53,7 +53,7 @@ async def take_push(service: Service, push: Push) -> tuple[Pushed, bool]:
     if pushed.alerts:
         writes.append(service.store.append("events", pushed.alerts))
     telemetry = service.windows.append(kept, digest) if kept else None
-    note(service, pushed)
+    note(service, pushed, push.source)
     new = sum([await asyncio.wrap_future(write) for write in writes])
     fresh = telemetry is not None and await asyncio.wrap_future(telemetry)
     if pushed.alerts and service.listeners:  # also what came before: it may not have got so far then
@@ -105,14 +105,16 @@ async def _decode(
     return pushed, packed or None
 
 
-def note(service: Service, pushed: Pushed) -> None:
+def note(service: Service, pushed: Pushed, sender: str) -> None:
     """Remembers components and dependencies; nobody waits for it, and it comes again with the next push."""
+    topology = topology_from_json(pushed.topology, where="topology") if pushed.topology else None
+    if service.graph is not None:
+        service.graph.notice(pushed, topology, sender)
     now = time.time_ns()
     if names := [name for name in pushed.components if service.is_news("component", name)]:
         service.store.note_components(names, now)
-    if not pushed.topology:
+    if topology is None:
         return
-    topology = topology_from_json(pushed.topology, where="topology")
     edges = [
         (topology.components[a], topology.components[b])
         for a, b in zip(topology.caller.tolist(), topology.callee.tolist(), strict=True)

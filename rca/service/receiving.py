@@ -84,7 +84,7 @@ class Receiver:
             if pushed.alerts:
                 writes.append(service.store.append("events", pushed.alerts))
             telemetry = service.windows.append(packed, _digest(source, [one.content for one in packed]), ids)
-            note(service, pushed)
+            note(service, pushed, source)
             for write in writes:
                 write.result()
             telemetry.result()

@@ -16,6 +16,7 @@ from rca.service.alerting import Alerting
 from rca.service.auth import Authenticator, admin_token, make_token
 from rca.service.bodies import BodyReader
 from rca.service.configuration import Configuration
+from rca.service.graph import Graph
 from rca.service.jobs import JobRunner
 from rca.service.logs import LOGGER, trace_id
 from rca.service.metrics import Metrics
@@ -77,6 +78,7 @@ class Service:
         self._lock: int | None = None
         self._noted: dict[tuple[str, ...], float] = {}
         self._topology: Topology | None = None
+        self.graph: Graph | None = None
         self.ready = False
 
     async def start(self) -> None:
@@ -95,6 +97,7 @@ class Service:
         self.receiver = Receiver(self)
         await asyncio.to_thread(self.receiver.start)
         self._tasks = [asyncio.create_task(self._maintain())]
+        self._tasks += [asyncio.create_task(self.graph.run())] if self.graph is not None else []
         self._tasks += [asyncio.ensure_future(begin()) for begin in (*self.background, MetricsExporter(self).run)]
         self.ready = True
 
@@ -109,6 +112,8 @@ class Service:
         if hasattr(self, "runner"):
             await self.runner.stop(self.configuration.stop_seconds)
         await asyncio.gather(self.decoders.close(), self.analysts.close())
+        if self.graph is not None:
+            await self.graph.close()
         if hasattr(self, "windows"):
             await asyncio.to_thread(self.windows.close)
         if hasattr(self, "store"):
@@ -172,6 +177,8 @@ class Service:
         self.files = DatabaseFiles(self.store) if configuration.files_in_database else FolderFiles(data)
         self.windows = WindowStore(self.store, self.files, most_bytes=configuration.window_size << 20)
         self.auth = Authenticator(self.store)
+        if address := configuration.graph_address:
+            self.graph = Graph(address, configuration, self.store, self.metrics)
 
     async def _ensure_admin(self) -> None:
         """The configured token, or a new one where there is none at all; printed once, never logged."""
