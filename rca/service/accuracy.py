@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from rca.errors import NotFoundError
 from rca.evaluation.measures import measures, score_card, stack, worst_rank
+from rca.service.uses import in_use, read_card
 from rca.stores.records import Feedback
 
 if TYPE_CHECKING:
@@ -34,5 +37,23 @@ def measure(cases: Sequence[dict[str, Any]], *, replayed: bool) -> dict[str, Any
 
 
 def measure_reports(store: Store, confirmed: Sequence[Feedback]) -> dict[str, Any]:
-    """The measures over the last reports of incidents with a confirmed cause."""
-    return measure([rank_of(one, store.report(one.incident)[1]) for one in confirmed], replayed=False)
+    """The measures over what was answered before anybody said what the cause was."""
+    cases = []
+    for one in confirmed:
+        with suppress(NotFoundError):  # its analysis failed, or it was deleted meanwhile
+            cases.append(rank_of(one, store.judged_report(one.incident)))
+    return measure(cases, replayed=False)
+
+
+def held_out(store: Store) -> dict[str, Any] | None:
+    """How the version in use ranks confirmed incidents that it did not see, and the untrained answer the same ones.
+
+    None where no version is in use.
+    """
+    version = in_use(store)
+    card = next((read_card(one.card) for one in store.learned_versions() if one.version == version), {})
+    figures = card.get("held_out", {})
+    if not {"learned", "untrained"} <= figures.keys():
+        return None
+    both = {method: figures[method] for method in ("learned", "untrained")}
+    return {"version": version, "incidents": card.get("incidents", 0), **both}

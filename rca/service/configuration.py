@@ -78,6 +78,9 @@ class Configuration:
     topology: str = ""
     """A topology file that adds to what telemetry shows."""
 
+    learn_hours: float = 1.0
+    """How often the service learns from what people confirmed, if anything is new; 0: only when it is told to."""
+
     graph: str = ""
     """Where topology over time and past incidents are kept ([knowledge.md](knowledge.md)): a SQLite file, bolt://… or
     neo4j://…, or none; empty: graph.sqlite in the data folder, with PostgreSQL none."""
@@ -265,7 +268,7 @@ class Configuration:
         return self.analysts or max(1, (os.cpu_count() or 1) - 1)
 
 
-_MAY_BE_ZERO = ("port", "grpc_port", "analysts", "settle_seconds", "join_hops")
+_MAY_BE_ZERO = ("port", "learn_hours", "grpc_port", "analysts", "settle_seconds", "join_hops")
 _SHORTEST_TOKEN = 32
 _CHOICES: dict[str, tuple[str, ...]] = {
     "files": ("", "folder", "database"),

@@ -11,16 +11,17 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+import rca
 from rca.errors import InputError, NotFoundError, RCAError, StoreError
 from rca.service.logs import LOGGER, trace_id
 from rca.service.workers import TooLongError, WorkerDiedError
-from rca.stores.records import FINISHED, Delivery, IncidentRecord, Job, ReportRecord
+from rca.stores.records import FINISHED, Delivery, IncidentRecord, Job, PortraitRecord, ReportRecord
 from rca.types import SECOND
 
 if TYPE_CHECKING:
@@ -58,12 +59,16 @@ class JobRunner:
     """Runs as many jobs side by side as there are worker processes.
 
     Attributes:
+        poll: seconds after which it looks for jobs by itself.
         prepare: makes the snapshot of a job of the kind "alert".
+        recall: what was learnt so far, for an analysis; reads the store.
         tell: what becomes of an incident's report (the document, compressed).
         told: called when that is durable.
     """
 
+    poll = _POLL
     prepare: Callable[[Job, Progress], Awaitable[Prepared]] | None = None
+    recall: Callable[[], Mapping[str, str]] | None = None
     tell: Callable[[IncidentRecord, Job, str, bytes], Awaitable[Told]] | None = None
     told: Callable[[Told], None] | None = None
 
@@ -140,7 +145,7 @@ class JobRunner:
                 await self._run(job)
                 continue
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_POLL):
+                async with asyncio.timeout(self.poll):
                     await self._wake.wait()
 
     async def _claim(self) -> Job | None:
@@ -169,11 +174,14 @@ class JobRunner:
             lease.cancel()
             await asyncio.gather(lease, return_exceptions=True)
         seconds = time.monotonic() - started
-        self._metrics.analyses.labels(outcome).inc()
-        self._metrics.analysis_seconds.observe(seconds)
+        self._measure(job, outcome, seconds)
         facts = {"job": job.id, "incident": job.incident, "attempt": job.attempt, "seconds": round(seconds, 3)}
         LOGGER.info("job %s", outcome, extra=facts)
         self._tell(job.id)
+
+    def _measure(self, job: Job, outcome: str, seconds: float) -> None:
+        self._metrics.analyses.labels(outcome).inc()
+        self._metrics.analysis_seconds.observe(seconds)
 
     async def _keep(self, job: Job, progress: list[str], work: asyncio.Future[bool]) -> None:
         """Prolongs the lease, and stops the work where the job is no longer ours."""
@@ -218,9 +226,12 @@ class JobRunner:
             record = await asyncio.to_thread(self._store.incident, job.incident)
             asked = str(msgspec.json.decode(job.request.encode()).get("snapshot") or record.snapshot)
             prepared = Prepared(snapshot=asked)
-        answer = await self._ask(prepared.snapshot, progress, prepared.warnings)
+        known: dict[str, Any] = {"incident": job.incident, "warnings": list(prepared.warnings)}
+        if self.recall is not None:
+            known |= await asyncio.to_thread(self.recall)
+        answer = await self._ask(prepared.snapshot, progress, known)
         values = answer.values
-        document, page, graph, graphml = answer.blobs
+        document, page, graph, graphml, portrait = answer.blobs
         report = ReportRecord(
             job=job.id,
             incident=job.incident,
@@ -229,6 +240,7 @@ class JobRunner:
             page=page,
             graph=graph,
             graphml=graphml,
+            portrait=PortraitRecord(incident=job.incident, job=job.id, engine=rca.__version__, content=portrait),
         )
         self._metrics.verdicts.labels(values["verdict"]).inc()
         told = Told() if self.tell is None else await self.tell(record, job, values["verdict"], document)
@@ -252,7 +264,7 @@ class JobRunner:
     async def _evaluate(self, job: Job, progress: Progress) -> bool:
         import gzip
 
-        from rca.service.accuracy import measure, rank_of
+        from rca.service.accuracy import held_out, measure, rank_of
 
         chosen = msgspec.json.decode(job.request.encode())["incidents"]
         confirmed = await asyncio.to_thread(self._store.confirmed, chosen)
@@ -262,15 +274,17 @@ class JobRunner:
             record = await asyncio.to_thread(self._store.incident, feedback.incident)
             answer = await self._ask(record.snapshot, lambda _: None)
             cases.append(rank_of(feedback, answer.blobs[0]))
-        document = gzip.compress(msgspec.json.encode(measure(cases, replayed=True)), mtime=0)
+        measured = measure(cases, replayed=True) | {"held_out": await asyncio.to_thread(held_out, self._store)}
+        document = gzip.compress(msgspec.json.encode(measured), mtime=0)
         report = ReportRecord(job=job.id, incident="", created=time.time_ns(), document=document)
         return await asyncio.wrap_future(
             self._store.finish_job(job.id, job.attempt, time.time_ns(), report, verdict="", cause="", confidence=0.0)
         )
 
-    async def _ask(self, snapshot: str, progress: Progress, warnings: tuple[str, ...] = ()) -> Answer:
+    async def _ask(self, snapshot: str, progress: Progress, known: Mapping[str, Any] | None = None) -> Answer:
+        """The analysis of a snapshot; without what is ``known``, the untrained one."""
         content = await asyncio.to_thread(self._files.read, snapshot)
-        parameters: dict[str, Any] = {"top_k": self._configuration.top_k, "warnings": list(warnings)}
+        parameters: dict[str, Any] = {"top_k": self._configuration.top_k, **(known or {})}
         seconds = self._configuration.analysis_seconds
         return await self._pool.call("analyse", parameters, [content], seconds=seconds, progress=progress)
 

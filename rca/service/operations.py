@@ -12,12 +12,14 @@ import msgspec
 from rca.cases.description import case_from_description
 from rca.causality.export import to_graphml
 from rca.errors import InputError
-from rca.pipeline import analyze
 from rca.report.document import to_json
 from rca.report.page import render_page
 from rca.service.entries import alert_entry, change_entry
 from rca.service.frames import Answer
+from rca.service.judging import report_with_experience
 from rca.service.reading import Reference, describe_reference, read_window
+from rca.service.recalling import compare
+from rca.service.teaching import learn, observe
 from rca.settings import Settings
 from rca.sources.bodies import Limits
 from rca.sources.naming import Naming, is_bare_address
@@ -106,10 +108,10 @@ def assemble(parameters: dict[str, Any], blobs: list[bytes], progress: Progress)
 
 
 def analyse(parameters: dict[str, Any], blobs: list[bytes], progress: Progress) -> Answer:
-    """The report of a snapshot: document, page and graph."""
+    """The report of a snapshot: document, page and graph; and what was seen before anything learnt had its say."""
     case = unpack_case(blobs[0], where="snapshot")
     progress("analysing")
-    report = analyze(case, Settings(top_k=parameters["top_k"]))
+    report, seen = report_with_experience(case, Settings(top_k=parameters["top_k"]), parameters)
     if missed := tuple(parameters.get("warnings", ())):  # what could not be had before the analysis began
         report = replace(report, warnings=(*report.warnings, *missed), degraded=(*report.degraded, *missed))
     progress("writing the report")
@@ -127,7 +129,8 @@ def analyse(parameters: dict[str, Any], blobs: list[bytes], progress: Progress) 
         "timings": {name: float(seconds) for name, seconds in report.timings.items()},
     }
     # mtime=0: the same report is the same bytes.
-    return Answer("result", values, [gzip.compress(part.encode("utf-8", "replace"), 6, mtime=0) for part in parts])
+    content = [gzip.compress(part.encode("utf-8", "replace"), 6, mtime=0) for part in parts]
+    return Answer("result", values, [*content, seen])
 
 
 def push(parameters: dict[str, Any], blobs: list[bytes], progress: Progress) -> Answer:
@@ -191,6 +194,9 @@ OPERATIONS: dict[str, Callable[[dict[str, Any], list[bytes], Progress], Answer]]
     "read": read,
     "assemble": assemble,
     "analyse": analyse,
+    "compare": compare,
+    "observe": observe,
+    "learn": learn,
     "push": push,
 }
 

@@ -16,8 +16,10 @@ from rca.service.alerting import Alerting
 from rca.service.auth import Authenticator, admin_token, make_token
 from rca.service.bodies import BodyReader
 from rca.service.configuration import Configuration
+from rca.service.experience import Experience
 from rca.service.graph import Graph
 from rca.service.jobs import JobRunner
+from rca.service.lessons import Lessons
 from rca.service.logs import LOGGER, trace_id
 from rca.service.metrics import Metrics
 from rca.service.own_metrics import MetricsExporter
@@ -55,7 +57,9 @@ class Service:
     files: Files
     windows: WindowStore
     auth: Authenticator
+    experience: Experience
     runner: JobRunner
+    lessons: Lessons
     alerting: Alerting
     receiver: Receiver
 
@@ -91,9 +95,13 @@ class Service:
         await self._ensure_admin()
         await asyncio.gather(self.decoders.start(), self.analysts.start(), asyncio.to_thread(_load))
         self.runner = JobRunner(self.configuration, self.store, self.files, self.analysts, self.metrics)
+        self.experience = Experience(self.store)
+        self.runner.recall = self.experience.recall
+        self.lessons = Lessons(self.configuration, self.store, self.files, self.metrics)
         self.alerting = Alerting(self)
         self.alerting.attach()
         await self.runner.start()
+        await self.lessons.start()
         self.receiver = Receiver(self)
         await asyncio.to_thread(self.receiver.start)
         self._tasks = [asyncio.create_task(self._maintain())]
@@ -109,8 +117,12 @@ class Service:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if hasattr(self, "receiver"):
             await asyncio.to_thread(self.receiver.stop)
+        if hasattr(self, "lessons"):
+            await self.lessons.stop(0.0)
         if hasattr(self, "runner"):
             await self.runner.stop(self.configuration.stop_seconds)
+        if hasattr(self, "experience"):
+            await asyncio.to_thread(self.experience.close)
         await asyncio.gather(self.decoders.close(), self.analysts.close())
         if self.graph is not None:
             await self.graph.close()

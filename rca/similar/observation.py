@@ -69,7 +69,7 @@ _DECODER = msgspec.msgpack.Decoder(_Observation)
 def look(
     context: Context, graph: CausalityGraph, ranking: Ranking, *, named: str = "", culprit: str = ""
 ) -> Observation:
-    """What an analysis saw; ``ranking`` is the untrained one."""
+    """What an analysis saw; ``ranking`` is the untrained one, the rest what the report named."""
     incident = context.case.incident.id
     scores = dict(zip(ranking.names, ranking.scores.tolist(), strict=True))
     return Observation(

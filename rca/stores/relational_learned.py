@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
 from rca.errors import NotFoundError
-from rca.stores.records import Job, LearnedUse, LearnedVersion, PortraitRecord, ReportRecord
+from rca.stores.records import Job, LearnedUse, LearnedVersion, PortraitRecord, ReportRecord, Sighting
 from rca.stores.relational_jobs import JOB, LESSON, JobTables, job_of_row
 from rca.stores.writer import Transaction
 
@@ -115,13 +115,17 @@ class LearnedTables(JobTables):
             found += [PortraitRecord(incident=r[0], job=r[1], engine=r[2], content=bytes(r[3])) for r in rows]
         return found
 
-    def portrait_jobs(self, incidents: Sequence[str]) -> dict[str, tuple[str, str]]:
-        """Incident -> the job that saw it and the version of its engine."""
-        found: dict[str, tuple[str, str]] = {}
+    def sightings(self, incidents: Sequence[str]) -> dict[str, Sighting]:
+        """Incident -> what is known of it beside what was seen; those that were never looked at are left out."""
+        found: dict[str, Sighting] = {}
         for names in _slices(sorted(set(incidents))):
             marks = ", ".join("?" * len(names))
-            rows = self.read(f"SELECT incident, job, engine FROM portraits WHERE incident IN ({marks})", names)
-            found |= {str(row[0]): (str(row[1]), str(row[2])) for row in rows}
+            rows = self.read(
+                "SELECT p.incident, p.job, p.engine, i.title, i.start_time FROM portraits p"
+                f" JOIN incidents i ON i.id = p.incident WHERE p.incident IN ({marks})",
+                names,
+            )
+            found |= {row[0]: Sighting(job=row[1], engine=row[2], title=row[3], start=row[4]) for row in rows}
         return found
 
     def judged_report(self, incident: str) -> bytes:

@@ -6,7 +6,16 @@ import pytest
 
 from rca.errors import NotFoundError
 from rca.stores.protocol import Store
-from rca.stores.records import Feedback, Job, LearnedUse, LearnedVersion, PortraitRecord, ReportRecord
+from rca.stores.records import (
+    Feedback,
+    IncidentRecord,
+    Job,
+    LearnedUse,
+    LearnedVersion,
+    PortraitRecord,
+    ReportRecord,
+    Sighting,
+)
 from rca.stores.relational_learned import MOST_KEPT
 
 
@@ -84,7 +93,9 @@ def test_what_an_analysis_saw_is_kept_once_per_incident(store: Store) -> None:
         replace(seen, job="j2", content=b"\x01"),
         replace(seen, incident="i2"),
     ]
-    assert store.portrait_jobs(["i1", "i3"]) == {"i1": ("j2", "1")}
+    incident = IncidentRecord(id="i1", created=1, updated=1, title="slow", start=7, end=9)
+    store.file_incident(incident, replace(lesson("j1", 1), kind="analyse", incident="i1")).result()
+    assert store.sightings(["i1", "i2", "i3"]) == {"i1": Sighting(job="j2", engine="1", title="slow", start=7)}
     assert store.portraits([]) == []
 
 

@@ -1,0 +1,42 @@
+"""An analysis with all that was learnt, and what it saw before that had its say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from rca.errors import ModelError
+from rca.pipeline import conclude, trace_causes
+from rca.service.recalling import learned_weights, precedents_for
+from rca.settings import Settings
+from rca.similar.observation import look, pack
+from rca.similar.precedents import Precedents
+from rca.stages import Stages
+from rca.types import Case, Report
+
+
+def report_with_experience(case: Case, settings: Settings, known: Mapping[str, Any]) -> tuple[Report, bytes]:
+    """The report on a case, and the packed observation that others learn from.
+
+    Args:
+        known: what ``Experience.recall`` gave, and the id of the ``incident``; nothing where nothing is known.
+    """
+    incident = str(known.get("incident") or case.incident.id)
+    if incident != case.incident.id:  # its sender's name for it is none that the service can use
+        case = replace(case, incident=replace(case.incident, id=incident))
+    stages = Stages()
+    context, graph, ranking = trace_causes(case, settings, stages)
+    precedents = _precedents(incident, known, stages)
+    learned = learned_weights(known)
+    report = conclude(context, graph, ranking, stages, learned=learned, precedents=precedents)
+    named = report.root_causes[0].component if report.root_causes else ""
+    return report, pack(look(context, graph, ranking, named=named, culprit=report.culprit))
+
+
+def _precedents(incident: str, known: Mapping[str, Any], stages: Stages) -> Precedents | None:
+    try:
+        return precedents_for(incident, known)
+    except ModelError as bad:
+        stages.degrade(f"similar incidents were not compared: {bad}")
+        return None
