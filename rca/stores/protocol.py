@@ -32,7 +32,6 @@ from rca.stores.records import (
     ReportRecord,
     Retention,
     Segment,
-    Sighting,
     Stream,
     Token,
 )
@@ -224,8 +223,8 @@ class Store(Protocol):
     def portraits(self, incidents: Sequence[str]) -> list[PortraitRecord]:
         """What was seen of some incidents, by incident; those that were never looked at are left out."""
 
-    def sightings(self, incidents: Sequence[str]) -> dict[str, Sighting]:
-        """Incident -> what is known of it beside what was seen; those that were never looked at are left out."""
+    def portrait_jobs(self, incidents: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Incident -> the job that saw it and the version of its engine."""
 
     def judged_report(self, incident: str) -> bytes:
         """The document of the last report from before anybody confirmed the cause (else of the first), compressed."""
@@ -292,7 +291,6 @@ class Store(Protocol):
     def amend_incident(self, incident: IncidentRecord) -> Future[bool]:
         """Changes title, window, time of detection and snapshot of an incident; False where there is none."""
 
-    # The part of the store that knows where telemetry lies.
     # The part of the store that knows which incidents are one.
     def home_of(self, incident: str) -> str:
         """The incident that another was merged into; itself where it was not."""
@@ -306,6 +304,7 @@ class Store(Protocol):
     def part_incident(self, incident: str, now: int) -> Future[Merger]:
         """Undoes a merger; ConflictError where there is none."""
 
+    # The part of the store that knows where telemetry lies.
     def add_segments(self, segments: Sequence[Segment], bodies: Sequence[str], now: int) -> Future[None]:
         """Enters files that are on disk already, and the digests of the bodies that they hold."""
 

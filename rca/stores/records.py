@@ -96,16 +96,6 @@ class PortraitRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """Which job looked at an incident, the version of its engine, the incident's title, and where its window begins."""
-
-    job: str
-    engine: str
-    title: str
-    start: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LearnedVersion:
     """What one lesson made: weights, which kinds of cause incidents show, and the card that people read (JSON)."""
 
@@ -183,16 +173,6 @@ class AlertRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grouping:
-    """How alerts are put into incidents.
-
-    Attributes:
-        choose: the incident that an alert belongs to, "" where it is none of those of the members; may
-            be called twice, so it must not remember anything.
-        open: the incident that an alert opens.
-        now: ns.
-        settled: when an incident that is opened now is analysed.
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Merger:
     """An incident that turned out to be part of an earlier one (``home``), why, and when that was undone (0: never)."""
 
@@ -208,9 +188,20 @@ def no_others(alert: AlertRecord, incident: str, members: Members) -> Sequence[s
     return ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouping:
+    """How alerts are put into incidents.
+
+    Attributes:
+        choose: the incident that an alert belongs to, "" where it is none of those of the members; may
+            be called twice, so it must not remember anything.
+        open: the incident that an alert opens.
+        now: ns.
+        settled: when an incident that is opened now is analysed.
         follow_up: when one that an alert joins now is analysed again.
         most_analyses: how often one is analysed by itself.
         closed_since: incidents that were closed since then may be opened again.
+        others: further open incidents that an alert belongs to beside the one that it was put into.
     """
 
     choose: Callable[[AlertRecord, Members], str]
@@ -220,8 +211,8 @@ def no_others(alert: AlertRecord, incident: str, members: Members) -> Sequence[s
     follow_up: int
     most_analyses: int
     closed_since: int
+    others: Callable[[AlertRecord, str, Members], Sequence[str]] = no_others
 
-        others: further open incidents that an alert belongs to beside the one that it was put into.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grouped:
@@ -230,8 +221,8 @@ class Grouped:
     opened: tuple[str, ...] = ()
     joined: tuple[str, ...] = ()
     closed: tuple[str, ...] = ()
+    merged: tuple[Merger, ...] = ()
     placed: Mapping[str, str] = field(default_factory=dict)
-    others: Callable[[AlertRecord, str, Members], Sequence[str]] = no_others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +232,6 @@ class Token:
     id: str
     name: str
     digest: bytes
-    merged: tuple[Merger, ...] = ()
     scopes: tuple[str, ...]
     created: int
     expires: int | None = None
