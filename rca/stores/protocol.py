@@ -32,6 +32,7 @@ from rca.stores.records import (
     ReportRecord,
     Retention,
     Segment,
+    Sighting,
     Stream,
     Token,
 )
@@ -223,8 +224,8 @@ class Store(Protocol):
     def portraits(self, incidents: Sequence[str]) -> list[PortraitRecord]:
         """What was seen of some incidents, by incident; those that were never looked at are left out."""
 
-    def portrait_jobs(self, incidents: Sequence[str]) -> dict[str, tuple[str, str]]:
-        """Incident -> the job that saw it and the version of its engine."""
+    def sightings(self, incidents: Sequence[str]) -> dict[str, Sighting]:
+        """Incident -> what is known of it beside what was seen; those that were never looked at are left out."""
 
     def judged_report(self, incident: str) -> bytes:
         """The document of the last report from before anybody confirmed the cause (else of the first), compressed."""

@@ -96,6 +96,16 @@ class PortraitRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """Which job looked at an incident, the version of its engine, the incident's title, and where its window begins."""
+
+    job: str
+    engine: str
+    title: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LearnedVersion:
     """What one lesson made: weights, which kinds of cause incidents show, and the card that people read (JSON)."""
 
