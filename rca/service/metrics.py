@@ -40,6 +40,7 @@ class Metrics:
         self.analysis_seconds = Histogram(
             "rca_analysis_seconds", "Time of one analysis.", registry=registry, buckets=_SECONDS
         )
+        self.lessons = Counter("rca_lessons", "Lessons by outcome.", ("outcome",), registry=registry)
         self.verdicts = Counter("rca_verdicts", "Reports by verdict.", ("verdict",), registry=registry)
         self.feedback = Counter("rca_feedback", "Feedback by opinion.", ("opinion",), registry=registry)
         self.incidents = Counter(

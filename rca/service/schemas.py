@@ -144,6 +144,15 @@ class SimilarIncidents(BaseModel):
     similar: list[SimilarView]
 
 
+class HeldOut(BaseModel):
+    """How the learned version in use and the untrained answer rank confirmed incidents that neither saw (5 folds)."""
+
+    version: str
+    incidents: int
+    learned: dict[str, float]
+    untrained: dict[str, float]
+
+
 class Accuracy(BaseModel):
     """How often the confirmed cause was among the first k, and the mean reciprocal of its rank."""
 
@@ -151,6 +160,7 @@ class Accuracy(BaseModel):
     replayed: bool
     measures: dict[str, float]
     cases: list[dict[str, Any]]
+    held_out: HeldOut | None = None
 
 
 class ComponentPage(BaseModel):

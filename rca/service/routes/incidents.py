@@ -247,7 +247,7 @@ async def show_similar(
     """Confirmed incidents whose causality graphs resemble this one's, with their causes and what was noted of them."""
     from rca.service.similar import similar_incidents
 
-    return answer({"similar": await read(similar_incidents, service_of(request).store, incident, limit)})
+    return answer({"similar": await similar_incidents(service_of(request), incident, limit)})
 
 
 @router.post(
