@@ -1,5 +1,5 @@
 // What a Neo4j database (5.x and later, Community Edition suffices) is prepared with, by version.
-// Applied by `rca graph prepare URI` and whenever a store is opened; (:RcaSchema).version tells how far.
+// Applied before the first write to a database; (:RcaSchema).version tells how far.
 // Labels begin with Rca: the Community Edition has one database, which others may use as well.
 // Every node carries the property tenant, and is unique within it.
 

@@ -171,7 +171,8 @@ class Topology:
 
         graph: nx.DiGraph[str] = nx.DiGraph()
         for name in self.components:
-            graph.add_node(name, kind=self.kinds.get(name, "service"), **self.attributes.get(name, {}))
+            graph.add_node(name)
+            graph.nodes[name].update({**self.attributes.get(name, {}), "kind": self.kinds.get(name, "service")})
         for a, b, w in zip(self.caller, self.callee, self.weight, strict=True):
             graph.add_edge(self.components[a], self.components[b], weight=float(w))
         return graph

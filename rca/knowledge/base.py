@@ -14,7 +14,7 @@ from rca.knowledge.protocol import GraphStore, Rows
 from rca.knowledge.questions import QUESTIONS, Answer
 from rca.knowledge.reading import past_incident
 from rca.knowledge.records import NO_CHANGE, Feedback, PastIncident, Resolution
-from rca.knowledge.rows import BEGINNING, FOREVER, Batch, Row, check_key, storable
+from rca.knowledge.rows import BEGINNING, FOREVER, LONGEST_SHORT_KEY, Batch, Row, check_key, storable
 from rca.knowledge.writing import batch_of, change_row, feedback_row, resolution_row
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Knowledge:
             InputError: a name is empty or too long, the confidence out of range, or an inventory
                 older than the last one of its source.
         """
-        source = check_key(source, "the source")
+        source = check_key(source, "the source", LONGEST_SHORT_KEY)
         fresh = claims_of(topology, source=source, at=at, confidence=confidence)
         standing = self.store.claims(at, source=source, later=True)
         whole = source in COMPLETE if complete is None else complete

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from rca.errors import InputError
-from rca.knowledge.rows import FOREVER, Row, check_key, storable
+from rca.knowledge.rows import FOREVER, LONGEST_SHORT_KEY, Row, check_key, storable
 from rca.topology import Topology
 from rca.types import to_text
 
@@ -145,15 +145,17 @@ def claims_of(topology: Topology, *, source: str, at: int, confidence: float | N
     Raises:
         InputError: a name is empty or too long, or the confidence lies outside (0, 1].
     """
-    source = check_key(source, "the source")
+    source = check_key(source, "the source", LONGEST_SHORT_KEY)
     sure = CONFIDENCE.get(source, OTHER_CONFIDENCE) if confidence is None else float(confidence)
     if not 0.0 < sure <= 1.0:
         raise InputError(f"a confidence of {confidence}", where=source, remedy="Give one above 0, at most 1")
     names = [check_key(name, "a component") for name in topology.components]
+    described = {*topology.kinds, *topology.hosts, *topology.replica_of, *topology.attributes}
+    given = (*topology.components, *sorted(described.difference(topology.index)))  # facts need no edge
     return Claims(
         components=[
-            ComponentClaim(name, source, at, FOREVER, at, sure, *_facts(topology, given))
-            for name, given in zip(names, topology.components, strict=True)
+            ComponentClaim(check_key(name, "a component"), source, at, FOREVER, at, sure, *_facts(topology, name))
+            for name in given
         ],
         dependencies=[
             DependencyClaim(names[a], names[b], source, at, FOREVER, at, sure, weight)
@@ -167,8 +169,9 @@ def claims_of(topology: Topology, *, source: str, at: int, confidence: float | N
 def _facts(topology: Topology, name: str) -> tuple[str, str, str, str, str]:
     attributes = {storable(k): storable(str(v)) for k, v in sorted(topology.attributes.get(name, {}).items())}
     team = attributes.pop("team", "") or attributes.get("owner", "")
-    facts = (topology.kinds.get(name, ""), topology.hosts.get(name, ""), topology.replica_of.get(name, ""))
-    kind, host, replica_of = (storable(fact) for fact in facts)
+    kind, host = storable(topology.kinds.get(name, "")), storable(topology.hosts.get(name, ""))
+    service = topology.replica_of.get(name, "")
+    replica_of = check_key(service, "a service") if service else ""
     return kind, host, replica_of, team, json.dumps(attributes, ensure_ascii=False)
 
 

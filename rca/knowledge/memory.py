@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rca.knowledge.claims import Claims, ComponentClaim, DependencyClaim, merge_claims
 from rca.knowledge.protocol import Rows, check_reach
 from rca.knowledge.recollection import ANSWERS
-from rca.knowledge.rows import FORGOTTEN, RENEWED, TABLES, Batch, Row, check_key
+from rca.knowledge.rows import FORGOTTEN, LONGEST_SHORT_KEY, RENEWED, TABLES, Batch, Row, check_key
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -21,7 +21,7 @@ class MemoryStore:
     """Rows in dictionaries; gone with the process."""
 
     def __init__(self, tenant: str = "default", *, _shared: dict[str, Tables] | None = None) -> None:
-        self._tenant = check_key(tenant, "the tenant")
+        self._tenant = check_key(tenant, "the tenant", LONGEST_SHORT_KEY)
         self._all = {} if _shared is None else _shared
         self._tables = self._all.setdefault(self._tenant, {name: {} for name in TABLES})
         self._lock = threading.RLock()

@@ -18,7 +18,7 @@ from rca.errors import RejectedError, StoreError
 from rca.knowledge.claims import Claims, ComponentClaim, DependencyClaim
 from rca.knowledge.cypher import near_query, query, schema_versions
 from rca.knowledge.protocol import Rows
-from rca.knowledge.rows import Batch, Row, check_key
+from rca.knowledge.rows import LONGEST_SHORT_KEY, Batch, Row, check_key
 
 if TYPE_CHECKING:
     import neo4j
@@ -80,7 +80,7 @@ class Neo4jStore:
         tenant: str = "default",
         _shared: _Server | None = None,
     ) -> None:
-        self._tenant = check_key(tenant, "the tenant")
+        self._tenant = check_key(tenant, "the tenant", LONGEST_SHORT_KEY)
         self.server = _Server(uri, user, password, database) if _shared is None else _shared
 
     @property

@@ -161,9 +161,12 @@ def to_graphml(picture: Picture) -> str:
     number = {node.id: f"n{place}" for place, node in enumerate(picture.nodes)}  # ids need not be XML
     for node in picture.nodes:
         named: dict[str, Value] = {"id": node.id, "label": node.label, "group": node.group, "marked": node.marked}
-        graph.add_node(number[node.id], **_attributes({**node.facts, **named}))
+        graph.add_node(number[node.id])
+        graph.nodes[number[node.id]].update(_attributes({**node.facts, **named}))
     for edge in picture.edges:
-        graph.add_edge(number[edge.source], number[edge.target], **_attributes({**edge.facts, "label": edge.label}))
+        ends = number[edge.source], number[edge.target]
+        graph.add_edge(*ends)
+        graph.edges[ends].update(_attributes({**edge.facts, "label": edge.label}))
     return "\n".join(nx.generate_graphml(graph)) + "\n"
 
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from rca.errors import InputError
-from rca.knowledge.rows import Row, check_key
+from rca.knowledge.rows import LONGEST_SHORT_KEY, Row, check_key
 
 Judgement = Literal["confirmed", "wrong"]
 State = Literal["confirmed", "believed", "wrong", "open"]
@@ -38,11 +38,13 @@ class Feedback:
 
     def __post_init__(self) -> None:
         check_key(self.incident, "the incident")
-        check_key(self.by, "the author")
+        check_key(self.by, "the author", LONGEST_SHORT_KEY)
         if self.verdict not in ("confirmed", "wrong"):
             raise InputError(f"{self.verdict!r} is no verdict", where="feedback", remedy="Use confirmed or wrong")
         if self.verdict == "confirmed":
             check_key(self.component, "the confirmed cause")
+        if self.change:
+            check_key(self.change, "the change")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,7 @@ class Resolution:
 
     def __post_init__(self) -> None:
         check_key(self.incident, "the incident")
-        check_key(self.by, "the author")
+        check_key(self.by, "the author", LONGEST_SHORT_KEY)
         if not self.text.strip():
             raise InputError("the resolution says nothing", where=self.incident, remedy="Say what ended the incident")
 

@@ -19,7 +19,9 @@ from rca.errors import InputError
 Row = dict[str, Any]
 FOREVER = (1 << 63) - 1  # the end of what still holds; the largest time that every store can keep
 BEGINNING = -FOREVER
-LONGEST_KEY = 1_000  # characters; four bytes each stay below what Neo4j's indexes take (8 kB)
+# Characters, of four bytes at most: one long name and two short ones stay below what Neo4j's indexes take (8 kB).
+LONGEST_KEY = 1_000
+LONGEST_SHORT_KEY = 250  # of tenants, sources and authors, which stand in keys beside others
 LONGEST_TEXT = 4 << 20
 PART = 10_000  # rows that one transaction takes: some MB of memory in the server, and a second or two
 
@@ -148,7 +150,7 @@ def storable(text: str, longest: int = LONGEST_TEXT) -> str:
     return text if len(text) <= longest else text[:longest]
 
 
-def check_key(text: str, what: str) -> str:
+def check_key(text: str, what: str, longest: int = LONGEST_KEY) -> str:
     """A text that names something.
 
     Raises:
@@ -156,11 +158,11 @@ def check_key(text: str, what: str) -> str:
     """
     if not isinstance(text, str) or not text:
         raise InputError(f"{what} has no name", where="knowledge", remedy="Give it one")
-    if len(text) > LONGEST_KEY:
+    if len(text) > longest:
         raise InputError(
             f"the name of {what} has {len(text)} characters, {text[:40]!r} …",
             where="knowledge",
-            remedy=f"Use at most {LONGEST_KEY}",
+            remedy=f"Use at most {longest}",
         )
     return storable(text)
 
@@ -171,8 +173,10 @@ def _check(name: str, table: Table, row: Row) -> None:
         raise InputError(f"a row of {name} has other columns: {unknown[:200]}", where="knowledge")
     for column, value in row.items():
         kind = type(value)
-        if kind is int or value is None:
-            fits = value is None or -FOREVER <= value <= FOREVER
+        if value is None:
+            fits = column not in table.key
+        elif kind is int:
+            fits = -FOREVER <= value <= FOREVER
         elif kind is float:
             fits = math.isfinite(value)
         else:

@@ -17,7 +17,7 @@ from typing import Any
 from rca.errors import StoreError
 from rca.knowledge.claims import Claims, ComponentClaim, DependencyClaim
 from rca.knowledge.protocol import Rows, check_reach
-from rca.knowledge.rows import FORGOTTEN, RENEWED, TABLES, Batch, Row, Table, check_key
+from rca.knowledge.rows import FORGOTTEN, LONGEST_SHORT_KEY, RENEWED, TABLES, Batch, Row, Table, check_key
 from rca.knowledge.sqlite_questions import LISTS, QUESTIONS
 from rca.knowledge.sqlite_schema import prepare
 
@@ -34,7 +34,7 @@ class SQLiteStore:
     """
 
     def __init__(self, path: str | Path, tenant: str = "default", *, _shared: Connection | None = None) -> None:
-        self._tenant = check_key(tenant, "the tenant")
+        self._tenant = check_key(tenant, "the tenant", LONGEST_SHORT_KEY)
         self.connection = Connection(path) if _shared is None else _shared
 
     @property

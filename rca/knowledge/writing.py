@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rca.knowledge.records import NO_CHANGE, Feedback, Resolution
-from rca.knowledge.rows import Batch, Row, check_key, storable
+from rca.knowledge.rows import LONGEST_SHORT_KEY, Batch, Row, check_key, storable
 from rca.knowledge.surroundings import SURROUNDINGS, surroundings_of
 from rca.report.document import to_document
 from rca.types import Change, Event, Report
@@ -66,7 +66,7 @@ def feedback_row(feedback: Feedback) -> Row:
     """A word of feedback."""
     return {
         "incident": check_key(feedback.incident, "the incident"),
-        "by": check_key(feedback.by, "the author"),
+        "by": check_key(feedback.by, "the author", LONGEST_SHORT_KEY),
         "at": int(feedback.at),
         "verdict": feedback.verdict,
         "component": storable(feedback.component),
@@ -80,7 +80,7 @@ def resolution_row(resolution: Resolution) -> Row:
     """What ended an incident."""
     return {
         "incident": check_key(resolution.incident, "the incident"),
-        "by": check_key(resolution.by, "the author"),
+        "by": check_key(resolution.by, "the author", LONGEST_SHORT_KEY),
         "at": int(resolution.at),
         "text": storable(resolution.text),
     }

@@ -68,6 +68,17 @@ def test_a_topology_comes_back_whole(knowledge: Knowledge) -> None:
     assert known.attributes["pay"]["team"] == "money"
 
 
+def test_a_component_that_is_only_described_is_kept(knowledge: Knowledge) -> None:
+    described = Topology.from_edges(
+        [("web", "cart")], replica_of={"cart-1": "cart"}, hosts={"cart-2": "node"}, attributes={"db": {"team": "data"}}
+    )
+    knowledge.record_topology(described, source="yaml", at=1)
+    known = knowledge.topology_at(1).topology
+    assert known.components == ("cart", "cart-1", "cart-2", "db", "web")
+    assert known.service("cart-1") == "cart"
+    assert knowledge.topology_near(["cart"], 1).topology.components == ("cart", "cart-1", "web")
+
+
 def test_a_topology_is_answered_as_of_any_time(knowledge: Knowledge) -> None:
     knowledge.record_topology(Topology.from_edges([("a", "b")]), source="yaml", at=100)
     knowledge.record_topology(Topology.from_edges([("a", "c")]), source="yaml", at=200)

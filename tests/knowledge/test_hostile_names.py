@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from rca.errors import InputError
 from rca.knowledge import Feedback, GraphStore, Knowledge, Resolution
-from rca.knowledge.rows import storable
+from rca.knowledge.memory import MemoryStore
+from rca.knowledge.rows import Batch, storable
 from rca.topology import Topology
 
 _spec = spec_from_file_location("history", Path(__file__).with_name("history.py"))
@@ -121,6 +123,35 @@ def test_names_that_no_index_takes_are_refused(knowledge: Knowledge, name: str) 
     with pytest.raises(InputError):
         knowledge.record_incident(history.report("i", START, cause=name))
     assert knowledge.topology_at(1).topology.components == ()
+
+
+def test_the_longest_names_fit_into_every_key_together(store: GraphStore) -> None:
+    wide = "\U0001f525"
+    knowledge = Knowledge(store.for_tenant((str(uuid.uuid4()) + wide * 250)[:250]))
+    name, who = wide * 1_000, wide * 250
+    topology = Topology.from_edges([(name, "b")], replica_of={"b": name})
+    knowledge.record_topology(topology, source=who, at=1)
+    knowledge.record_incident(history.report(name, START, cause=name))
+    knowledge.give_feedback(Feedback(incident=name, by=who, at=1, verdict="confirmed", component=name, change=name))
+    knowledge.resolve(Resolution(incident=name, by=who, at=1, text="x"))
+    assert knowledge.incident(name).settled.change == name
+    assert set(knowledge.topology_at(1).topology.components) == {"b", name}
+
+
+def test_names_that_are_too_long_are_refused_in_every_place() -> None:
+    knowledge, shop = Knowledge(MemoryStore()), Topology.from_edges([("a", "b")])
+    refused: list[Callable[[], object]] = [
+        lambda: MemoryStore("x" * 251),
+        lambda: knowledge.record_topology(shop, source="x" * 251, at=1),
+        lambda: knowledge.record_topology(Topology.from_edges([], replica_of={"a": "x" * 1_001}), source="x", at=1),
+        lambda: Feedback(incident="i", by="x" * 251, at=1, verdict="wrong"),
+        lambda: Feedback(incident="i", by="x", at=1, verdict="wrong", change="x" * 1_001),
+        lambda: Resolution(incident="i", by="x" * 251, at=1, text="x"),
+        lambda: Batch(rows={"resolutions": [{"incident": None, "by": "x", "at": 1, "text": "x"}]}),
+    ]
+    for write in refused:
+        with pytest.raises(InputError):
+            write()
 
 
 def test_a_name_of_a_thousand_wide_characters_is_kept(knowledge: Knowledge) -> None:
