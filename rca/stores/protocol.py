@@ -87,6 +87,9 @@ class Store(Protocol):
     def facts(self, since: int) -> list[tuple[str, str, str]]:
         """Component, kind of fact and its value, seen since a time, sorted."""
 
+    def expired_incidents(self, before: int) -> list[str]:
+        """Incidents that ``forget`` deletes, in order."""
+
     def forget(self, retention: Retention) -> Future[list[str]]:
         """Deletes what is too old; the names of the snapshots that nobody needs any more."""
 

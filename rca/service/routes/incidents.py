@@ -309,6 +309,8 @@ async def post_feedback(request: Request, incident: IncidentId) -> Response:
     )
     kept = asyncio.wrap_future(service.store.add_feedback(feedback))
     await asyncio.gather(kept, service.record(principal.id, "incident.feedback", incident, opinion))
+    if service.graph is not None:
+        await service.graph.keep_word(feedback)
     service.metrics.feedback.labels(opinion).inc()
     return answer(feedback_view(feedback), 201)
 
