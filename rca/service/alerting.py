@@ -145,6 +145,7 @@ class Alerting:
             "start": window.start,
             "end": window.end,
             "given_end": True,
+            "detected": detected,
             "baseline_start": baseline.start,
             "description": _reference(job.incident, title, detected),
         }
@@ -163,7 +164,8 @@ class Alerting:
         await asyncio.wrap_future(store.amend_incident(changed))
         if record.snapshot and record.snapshot != name:
             await asyncio.to_thread(files.delete, [record.snapshot])
-        return Prepared(snapshot=name, warnings=pulled.warnings)
+        warnings = (*pulled.warnings, *answer.values["degraded"])
+        return Prepared(snapshot=name, warnings=warnings, notes=tuple(answer.values["notes"]), situated=True)
 
     async def tell(self, record: IncidentRecord, job: Job, verdict: str, document: bytes) -> Told:
         """What becomes of a report."""
@@ -197,6 +199,8 @@ class Alerting:
 
     def _say_merged(self, mergers: Sequence[Merger]) -> None:
         self._service.metrics.incidents.labels("merged").inc(len(mergers))
+        if mergers and self._service.graph is not None:
+            self._service.graph.drop([each.incident for each in mergers])
         for each in mergers:
             facts = {"incident": each.incident, "home": each.home, "reason": each.reason}
             LOGGER.info("an incident is part of an earlier one", extra=facts)

@@ -17,7 +17,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
-from rca.cases.description import decode_description
+from rca.cases.description import case_from_description, decode_description
 from rca.errors import NotFoundError, OverloadedError, RCAError
 from rca.knowledge import Feedback, Knowledge, Resolution, open_knowledge
 from rca.knowledge.asynchronous import AsyncKnowledge
@@ -27,6 +27,7 @@ from rca.knowledge.writing import feedback_row, resolution_row
 from rca.service.logs import LOGGER
 from rca.service.noticing import Noticing
 from rca.service.surrounding import MANY, Surroundings
+from rca.telemetry import Telemetry
 from rca.topology_files import read_topology, topology_to_json
 from rca.types import SECOND
 
@@ -79,15 +80,15 @@ class Graph:
 
     # -- what an analysis asks --------------------------------------------------------------------
 
-    async def around(self, symptoms: Iterable[str], at: int, *, narrowing: bool = False) -> Surroundings:
-        """What lies around components as of a time (ns); ``narrowing``: and what is known to lie further away."""
+    async def around(self, symptoms: Iterable[str], at: int, *, far: bool = False) -> Surroundings:
+        """What lies around components as of a time (ns); ``far``: and what is known to lie further away."""
         names = sorted(set(symptoms))
         if not names:
             return Surroundings()
         begun = time.monotonic()
         try:
             async with asyncio.timeout(PATIENCE):
-                found = await self._reading.run(self._look, names, at, narrowing)
+                found = await self._reading.run(self._look, names, at, far)
             self._problems["read"] = ""
         except (RCAError, TimeoutError) as error:
             self._fail("read", error)
@@ -96,9 +97,9 @@ class Graph:
         self._metrics.graph_seconds.labels("read").observe(time.monotonic() - begun)
         return found
 
-    async def around_snapshot(self, content: bytes, at: int) -> Surroundings:
-        """The same for the symptoms of a snapshot."""
-        return await self.around(await asyncio.to_thread(_symptoms_of, content), at)
+    async def around_snapshot(self, content: bytes) -> Surroundings:
+        """The same for the symptoms of a snapshot, as of its incident."""
+        return await self.around(*await asyncio.to_thread(_symptoms_of, content))
 
     # -- what is written --------------------------------------------------------------------------
 
@@ -120,6 +121,10 @@ class Graph:
     def forget(self, incidents: Sequence[str]) -> None:
         """Deletes incidents, before the service's own store does; blocks."""
         self.knowledge.forget_incidents(incidents)
+
+    def drop(self, incidents: Sequence[str]) -> None:
+        """Deletes incidents that turned out to be part of others; nobody waits for it."""
+        self._begin_write(self.knowledge.forget_incidents, incidents)
 
     # -- what clients ask -------------------------------------------------------------------------
 
@@ -158,18 +163,21 @@ class Graph:
 
     # -- within, in threads -----------------------------------------------------------------------
 
-    def _look(self, names: Sequence[str], at: int, narrowing: bool) -> Surroundings:
+    def _look(self, names: Sequence[str], at: int, ask_far: bool) -> Surroundings:
         known = self.knowledge.topology_near(names, at)
         degraded = [f"degraded: the topology is the last one known here ({known.degraded})"] if known.degraded else []
         degraded += [concern] if (concern := self.knowledge.store.concern()) else []
         far: set[str] = set()
-        if narrowing and len(seen := [row[0] for row in self._store.components(limit=_MOST_NAMES)]) > MANY:
+        if ask_far and len(seen := [row[0] for row in self._store.components(limit=_MOST_NAMES)]) > MANY:
             asked = sorted(set(seen) - set(known.topology.components))
             far = {row["name"] for row in self.knowledge.store.known(asked, at).rows}
         topology = topology_to_json(known.topology) if known.topology.components else b""
         return Surroundings(topology=topology, far=tuple(sorted(far)), degraded=tuple(degraded))
 
     def _keep_analysis(self, content: bytes, incident: str) -> None:
+        if self._store.home_of(incident) != incident:  # it is told with the one that it is part of
+            self.knowledge.forget_incidents([incident])
+            return
         batch = Batch.from_json(content)
         words = self._store.feedback(incident)
         rows = {**batch.rows, **_rows_of(words)}
@@ -202,6 +210,11 @@ class Graph:
 
     async def _write(self, work: Callable[Given, object], *args: Given.args, **kwargs: Given.kwargs) -> None:
         """Does it in turn; who waits for it does so for a second at most, then it goes on by itself."""
+        await asyncio.wait([self._begin_write(work, *args, **kwargs)], timeout=PATIENCE)
+
+    def _begin_write(
+        self, work: Callable[Given, object], *args: Given.args, **kwargs: Given.kwargs
+    ) -> asyncio.Task[None]:
         begun = time.monotonic()
 
         async def run() -> None:
@@ -215,7 +228,7 @@ class Graph:
         task = asyncio.create_task(run())
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
-        await asyncio.wait([task], timeout=PATIENCE)
+        return task
 
     def _fail(self, what: str, error: Exception) -> None:
         self._problems[what] = problem = str(error) or type(error).__name__
@@ -223,11 +236,17 @@ class Graph:
         LOGGER.error("the knowledge graph cannot be %s", what, extra={"problem": problem})
 
 
-def _symptoms_of(snapshot: bytes) -> list[str]:
-    """The components that a snapshot's incident was felt at."""
-    with zipfile.ZipFile(BytesIO(snapshot)) as archive:
-        described = decode_description(archive.read("case.json"), where="snapshot, case.json")
-    return [symptom.component for symptom in described.symptoms]
+def _symptoms_of(snapshot: bytes) -> tuple[list[str], int]:
+    """The components that a snapshot's incident was felt at, and when."""
+    where = "snapshot, case.json"
+    try:
+        with zipfile.ZipFile(BytesIO(snapshot)) as archive:
+            described = decode_description(archive.read("case.json"), where=where)
+    except (zipfile.BadZipFile, KeyError):  # whoever analyses it says so
+        return [], 0
+    symptoms, described.symptoms = described.symptoms, []  # without telemetry none of them is known
+    bare = case_from_description(described, Telemetry(), None, name="incident", where=where)
+    return [symptom.component for symptom in symptoms], bare.incident.alert_time
 
 
 def _judgement(word: Word) -> Feedback | None:

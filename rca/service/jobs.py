@@ -27,6 +27,7 @@ from rca.types import SECOND
 if TYPE_CHECKING:
     from rca.service.configuration import Configuration
     from rca.service.frames import Answer
+    from rca.service.graph import Graph
     from rca.service.metrics import Metrics
     from rca.service.workers import WorkerPool
     from rca.stores.files import Files
@@ -41,10 +42,18 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A snapshot to analyse, and what could not be had for it."""
+    """A snapshot to analyse.
+
+    Attributes:
+        warnings: what could not be had for it.
+        notes: what else its report says.
+        situated: whether what the graph knows of its surroundings is in it.
+    """
 
     snapshot: str
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    situated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +68,7 @@ class JobRunner:
     """Runs as many jobs side by side as there are worker processes.
 
     Attributes:
+        graph: tells what surrounds an incident, and keeps its analysis.
         poll: seconds after which it looks for jobs by itself.
         prepare: makes the snapshot of a job of the kind "alert".
         recall: what was learnt so far, for an analysis; reads the store.
@@ -66,6 +76,7 @@ class JobRunner:
         told: called when that is durable.
     """
 
+    graph: Graph | None = None
     poll = _POLL
     prepare: Callable[[Job, Progress], Awaitable[Prepared]] | None = None
     recall: Callable[[], Mapping[str, str]] | None = None
@@ -224,14 +235,15 @@ class JobRunner:
             record = await asyncio.to_thread(self._store.incident, job.incident)
         else:
             record = await asyncio.to_thread(self._store.incident, job.incident)
-            asked = str(msgspec.json.decode(job.request.encode()).get("snapshot") or record.snapshot)
-            prepared = Prepared(snapshot=asked)
-        known: dict[str, Any] = {"incident": job.incident, "warnings": list(prepared.warnings)}
+            asked = msgspec.json.decode(job.request.encode())
+            prepared = Prepared(snapshot=asked.get("snapshot") or record.snapshot, notes=tuple(asked.get("notes", ())))
+        known: dict[str, Any] = {"incident": job.incident, "history": self.graph is not None}
+        known |= {"warnings": list(prepared.warnings), "notes": list(prepared.notes)}
         if self.recall is not None:
             known |= await asyncio.to_thread(self.recall)
-        answer = await self._ask(prepared.snapshot, progress, known)
+        answer = await self._ask(prepared.snapshot, progress, known, situated=prepared.situated)
         values = answer.values
-        document, page, graph, graphml, portrait = answer.blobs
+        document, page, graph, graphml, portrait, history = answer.blobs
         report = ReportRecord(
             job=job.id,
             incident=job.incident,
@@ -244,6 +256,8 @@ class JobRunner:
         )
         self._metrics.verdicts.labels(values["verdict"]).inc()
         told = Told() if self.tell is None else await self.tell(record, job, values["verdict"], document)
+        if self.graph is not None:  # first: what a kill leaves undone here is done again, as the job is
+            await self.graph.keep_analysis(history, job.incident)
         kept = await asyncio.wrap_future(
             self._store.finish_job(
                 job.id,
@@ -281,10 +295,16 @@ class JobRunner:
             self._store.finish_job(job.id, job.attempt, time.time_ns(), report, verdict="", cause="", confidence=0.0)
         )
 
-    async def _ask(self, snapshot: str, progress: Progress, known: Mapping[str, Any] | None = None) -> Answer:
+    async def _ask(
+        self, snapshot: str, progress: Progress, known: Mapping[str, Any] | None = None, *, situated: bool = False
+    ) -> Answer:
         """The analysis of a snapshot; without what is ``known``, the untrained one."""
         content = await asyncio.to_thread(self._files.read, snapshot)
         parameters: dict[str, Any] = {"top_k": self._configuration.top_k, **(known or {})}
+        if self.graph is not None and not situated:
+            near = await self.graph.around_snapshot(content)
+            parameters |= near.parameters()
+            parameters["warnings"] = [*parameters.get("warnings", ()), *near.degraded]
         seconds = self._configuration.analysis_seconds
         return await self._pool.call("analyse", parameters, [content], seconds=seconds, progress=progress)
 

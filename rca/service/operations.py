@@ -19,6 +19,7 @@ from rca.service.frames import Answer
 from rca.service.judging import report_with_experience
 from rca.service.reading import Reference, describe_reference, read_window
 from rca.service.recalling import compare
+from rca.service.surrounding import history_of, look_near, situated, supplement
 from rca.service.teaching import learn, observe
 from rca.settings import Settings
 from rca.sources.bodies import Limits
@@ -35,9 +36,6 @@ from rca.topology_spans import topology_from_spans
 from rca.types import Case, Change, Window
 
 Progress = Callable[[str], None]
-# Analyses of more components than this are narrowed to those around the ones that were named.
-MANY = 300
-HOPS = 3  # a cause further away than three calls is rare (fewer than 1 in 50 in the public sets)
 
 
 class Pushed(msgspec.Struct):
@@ -95,8 +93,9 @@ def assemble(parameters: dict[str, Any], blobs: list[bytes], progress: Progress)
     )
     telemetry = received.telemetry(window=span)
     topology = topology_from_json(parameters["topology"].encode(), where="topology")
-    if len(telemetry.components) > MANY and reference.components:
-        telemetry = _narrowed(telemetry, topology, reference.components)
+    if content := parameters.get("known", b""):
+        topology = supplement(topology, topology_from_json(content, where="graph"))
+    telemetry, notes = look_near(telemetry, topology, reference.components, parameters.get("far", ()))
     known = {*telemetry.components, *topology.components}
     if not known:
         raise InputError(
@@ -104,16 +103,17 @@ def assemble(parameters: dict[str, Any], blobs: list[bytes], progress: Progress)
         )
     described = describe_reference(reference, window=window, known=known)
     case = case_from_description(described, telemetry, topology, name="incident", where="body")
-    return Answer("result", _facts(case), [pack_case(_named(case, parameters["id"]))])
+    return Answer("result", {**_facts(case), "notes": list(notes)}, [pack_case(_named(case, parameters["id"]))])
 
 
 def analyse(parameters: dict[str, Any], blobs: list[bytes], progress: Progress) -> Answer:
     """The report of a snapshot: document, page and graph; and what was seen before anything learnt had its say."""
-    case = unpack_case(blobs[0], where="snapshot")
+    case, notes = situated(unpack_case(blobs[0], where="snapshot"), parameters)
     progress("analysing")
     report, seen = report_with_experience(case, Settings(top_k=parameters["top_k"]), parameters)
     if missed := tuple(parameters.get("warnings", ())):  # what could not be had before the analysis began
         report = replace(report, warnings=(*report.warnings, *missed), degraded=(*report.degraded, *missed))
+    report = replace(report, warnings=(*report.warnings, *parameters.get("notes", ()), *notes))
     progress("writing the report")
     first = report.root_causes[0] if report.root_causes else None
     parts = [
@@ -130,7 +130,8 @@ def analyse(parameters: dict[str, Any], blobs: list[bytes], progress: Progress) 
     }
     # mtime=0: the same report is the same bytes.
     content = [gzip.compress(part.encode("utf-8", "replace"), 6, mtime=0) for part in parts]
-    return Answer("result", values, [*content, seen])
+    kept = history_of(report, case, parameters["incident"]) if parameters.get("history") else b""
+    return Answer("result", values, [*content, seen, kept])
 
 
 def push(parameters: dict[str, Any], blobs: list[bytes], progress: Progress) -> Answer:
@@ -217,20 +218,3 @@ def _named(case: Case, name: str) -> Case:
     """The case under the incident's name, where its sender gave it none."""
     incident = case.incident
     return case if incident.id != "incident" else replace(case, incident=replace(incident, id=name))
-
-
-def _narrowed(telemetry: Telemetry, topology: Topology, components: list[str]) -> Telemetry:
-    """What is at most some calls away from the components, in either direction."""
-    import numpy as np
-
-    near = set(components)
-    for towards in ("callees", "callers"):
-        reached = topology.distances(components, towards=towards)
-        near |= {name for name, distance in reached.items() if distance <= HOPS}
-    metrics, logs, spans = telemetry.metrics, telemetry.logs, telemetry.spans
-    return replace(
-        telemetry,
-        metrics=metrics.select(np.array([metrics.components[code] in near for code in metrics.component], bool)),
-        logs=logs.take(np.array([name in near for name in logs.components], bool)[logs.component]),
-        spans=spans.take(np.array([name in near for name in spans.components], bool)[spans.component]),
-    )

@@ -7,7 +7,7 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import msgspec
 
 from rca.errors import NotFoundError, OverloadedError
 from rca.service.logs import trace_id
+from rca.service.surrounding import Surroundings
 from rca.stores.records import Filed, IdempotencyKey, IncidentRecord, Job
 from rca.topology_files import topology_to_json
 from rca.types import MINUTE, SECOND, Window
@@ -103,6 +104,8 @@ async def assemble_window(
 ) -> Answer:
     """The window that a reference means, out of what was ingested and what was ``pulled`` from elsewhere.
 
+    Its topology is that as of the incident: what the graph knows around the components, too.
+
     Raises:
         NotFoundError: nothing is known about this time.
     """
@@ -124,6 +127,10 @@ async def assemble_window(
         asyncio.to_thread(service.store.entries, "events", span.start, span.end),
         asyncio.to_thread(service.topology),
     )
+    near = Surroundings()
+    if service.graph is not None:
+        at = end if told["detected"] is None else int(told["detected"])
+        near = await service.graph.around(components, at, far=True)
     # A page repeats what alerts said, of a service that is no component.
     alerts = [entry for entry in alerts if entry.source != "pagerduty"] or alerts
     if pulled is not None:
@@ -145,10 +152,13 @@ async def assemble_window(
         "changes": f"[{','.join(entry.body for entry in changes)}]",
         "alerts": f"[{','.join(entry.body for entry in alerts)}]",
         "topology": topology_to_json(topology).decode(),
+        **near.parameters(),
     }
     contents = [content for _, content in files]
     seconds = service.configuration.analysis_seconds
-    return await service.decoders.call("assemble", parameters, contents, seconds=seconds)
+    answer = await service.decoders.call("assemble", parameters, contents, seconds=seconds)
+    answer.values["degraded"] = near.degraded
+    return answer
 
 
 async def _file(service: Service, posted: Posted, answer: Answer, number: str, digest: str) -> Filed:
@@ -173,7 +183,7 @@ async def _file(service: Service, posted: Posted, answer: Answer, number: str, d
     # A window under a name of its own is the same request when it comes again.
     key = posted.key or (f"{incident} {digest}" if named else "")
     idempotency = IdempotencyKey(owner=posted.owner if posted.key else "", key=key, digest=digest) if key else None
-    job = _job(incident, name, service)
+    job = _job(incident, name, service, values.get("notes", ()))
     most = service.configuration.max_queued
     filed = Filed(incident="", job="", replay=True)
     try:
@@ -185,7 +195,7 @@ async def _file(service: Service, posted: Posted, answer: Answer, number: str, d
     return filed
 
 
-def _job(incident: str, snapshot: str, service: Service) -> Job:
+def _job(incident: str, snapshot: str, service: Service, notes: Sequence[str] = ()) -> Job:
     now = time.time_ns()
     return Job(
         id=f"job-{secrets.token_hex(12)}",
@@ -196,7 +206,7 @@ def _job(incident: str, snapshot: str, service: Service) -> Job:
         created=now,
         deadline=now + int(service.configuration.queue_seconds * SECOND),
         progress="queued",
-        request=msgspec.json.encode({"snapshot": snapshot, "trace": trace_id.get()}).decode(),
+        request=msgspec.json.encode({"snapshot": snapshot, "trace": trace_id.get(), "notes": notes}).decode(),
     )
 
 

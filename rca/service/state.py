@@ -96,6 +96,7 @@ class Service:
         await asyncio.gather(self.decoders.start(), self.analysts.start(), asyncio.to_thread(_load))
         self.runner = JobRunner(self.configuration, self.store, self.files, self.analysts, self.metrics)
         self.experience = Experience(self.store)
+        self.runner.graph = self.graph
         self.runner.recall = self.experience.recall
         self.lessons = Lessons(self.configuration, self.store, self.files, self.metrics)
         self.alerting = Alerting(self)
@@ -222,6 +223,9 @@ class Service:
             bodies_before=now - int(configuration.resend_hours * 3_600 * SECOND),
             incidents_before=now - int(configuration.incident_days * DAY),
         )
+        old = self.store.expired_incidents(retention.incidents_before)
+        if old and self.graph is not None:  # first: what the store has forgotten, nobody can name any more
+            self.graph.forget(old)
         snapshots = self.store.forget(retention).result()
         with suppress(NotFoundError):
             self.files.delete(snapshots)

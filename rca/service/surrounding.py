@@ -13,7 +13,7 @@ from rca.knowledge.window import leave_out
 from rca.telemetry import Telemetry
 from rca.topology import Topology
 from rca.topology_files import topology_from_json
-from rca.types import Case
+from rca.types import Case, Report
 
 # Windows of more components than this are narrowed to those around the symptoms.
 MANY = 300
@@ -52,6 +52,14 @@ def situated(case: Case, parameters: Mapping[str, Any]) -> tuple[Case, tuple[str
         return case, ()
     telemetry, notes = look_near(case.telemetry, topology, symptoms, parameters.get("far", ()))
     return replace(case, telemetry=telemetry, topology=topology), notes
+
+
+def history_of(report: Report, case: Case, incident: str) -> bytes:
+    """What the history keeps of a report, under the service's own name for the incident."""
+    from rca.knowledge.writing import batch_of
+
+    named = replace(report, incident=replace(report.incident, id=incident))
+    return batch_of(named, changes=case.telemetry.changes, topology=case.topology).to_json()
 
 
 def supplement(own: Topology | None, known: Topology) -> Topology:

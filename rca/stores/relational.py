@@ -118,6 +118,10 @@ class RelationalStore(AlertTables, LearnedTables, AccessTables, SegmentTables):
         statement = "SELECT component, fact, value FROM facts WHERE last_seen >= ? ORDER BY component, fact"
         return [(str(component), str(fact), str(value)) for component, fact, value in self.read(statement, (since,))]
 
+    def expired_incidents(self, before: int) -> list[str]:
+        """Incidents that ``forget`` deletes, in order."""
+        return [str(row[0]) for row in self.read("SELECT id FROM incidents WHERE updated < ? ORDER BY id", (before,))]
+
     def forget(self, retention: Retention) -> Future[list[str]]:
         """Deletes what is too old; the names of the snapshots that nobody needs any more."""
 
