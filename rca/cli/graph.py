@@ -28,8 +28,12 @@ IncidentOption = Annotated[
 
 @app.command("record")
 def record(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A topology file, or a case folder for its spans.")],
-    source: Annotated[str, typer.Option("--source", help="Who says so: yaml, kubernetes, cmdb, lineage, spans.")] = "",
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A topology, kubectl's or a lineage tool's JSON, or a case folder.")
+    ],
+    source: Annotated[
+        str, typer.Option("--source", help="Who says so: yaml, kubernetes, lineage, spans …; default: by the file.")
+    ] = "",
     at: At = None,
     confidence: Annotated[
         float | None, typer.Option("--confidence", help="How sure it is, in (0, 1]; default: by source.")
@@ -37,14 +41,33 @@ def record(
     complete: Annotated[
         bool | None, typer.Option("--complete/--partial", help="Whether what is not listed has gone.")
     ] = None,
+    expires: Annotated[
+        int | None,
+        typer.Option(
+            "--expires", metavar="DAYS", min=1, help="What a partial source has not shown for so long has gone."
+        ),
+    ] = None,
     graph: GraphOption = None,
     tenant: TenantOption = None,
 ) -> None:
-    """Record the topology of a file or of a case's spans as of a time."""
+    """Record the topology of a file or of a case's spans as of a time.
+
+    Files are topologies (YAML, JSON, CSV), what kubectl get -o json prints, events of OpenLineage, dbt's manifest.json,
+    and what `rca graph export` wrote as JSON.
+    """
+    from rca.knowledge.questions import DAY
+
     topology, usual, seen = _read(path)
     when = to_time(at, seen or time.time_ns())
     with open_graph(graph, tenant) as knowledge:
-        knowledge.record_topology(topology, source=source or usual, at=when, confidence=confidence, complete=complete)
+        knowledge.record_topology(
+            topology,
+            source=source or usual,
+            at=when,
+            confidence=confidence,
+            complete=complete,
+            expires=None if expires is None else expires * DAY,
+        )
     output().print(f"{len(topology.components)} components, {len(topology.caller)} dependencies recorded")
 
 
@@ -193,10 +216,12 @@ def _number(text: str) -> int | None:
 
 def _read(path: Path) -> tuple[Topology, str, int | None]:
     """The topology, what the source is usually called, and when it was seen."""
-    from rca.topology_files import read_topology, topology_from_spans
+    from rca.topology_files import topology_from_spans
 
     if not path.is_dir():
-        return read_topology(path), "yaml", None
+        from rca.knowledge.inventories import read_inventory
+
+        return (*read_inventory(path), None)
     from rca.cases.folder import read_case
 
     case = read_case(path)
