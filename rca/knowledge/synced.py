@@ -28,6 +28,7 @@ from rca.knowledge.rows import BEGINNING, Batch
 from rca.knowledge.sqlite_store import SQLiteStore, write_rows
 
 READ_SECONDS = 0.7  # an answer may come a second later than without Neo4j
+ASK_SECONDS = 5.0  # for all of the history or of a source's claims, which no analysis waits for
 WRITE_SECONDS = 10.0  # nobody waits for a write longer than this; it goes on by itself
 Answered = TypeVar("Answered", Claims, Rows)
 
@@ -126,6 +127,7 @@ class SyncedStore:
             lambda: self.remote.claims(at, source=source, later=later),
             lambda: self._known(at, source=source, later=later),
             f"all {source or ''} {later}",
+            seconds=ASK_SECONDS if later else READ_SECONDS,
         )
 
     def claims_near(self, names: Sequence[str], at: int, *, hops: int, callers: int) -> Claims:
@@ -162,7 +164,9 @@ class SyncedStore:
     def ask(self, question: str, parameters: Mapping[str, Any]) -> Rows:
         """See ``GraphStore``."""
         return self._consult(
-            lambda: self.remote.ask(question, parameters), lambda: self.local.ask(question, parameters)
+            lambda: self.remote.ask(question, parameters),
+            lambda: self.local.ask(question, parameters),
+            seconds=ASK_SECONDS,
         )
 
     def close(self) -> None:
@@ -170,7 +174,14 @@ class SyncedStore:
         self._try(READ_SECONDS, self.remote.close)
         self.local.close()
 
-    def _consult(self, remote: Callable[[], Answered], local: Callable[[], Answered], topology: str = "") -> Answered:
+    def _consult(
+        self,
+        remote: Callable[[], Answered],
+        local: Callable[[], Answered],
+        topology: str = "",
+        *,
+        seconds: float = READ_SECONDS,
+    ) -> Answered:
         answer: Answered | None = None
         if self.breaker.allows():
 
@@ -179,7 +190,7 @@ class SyncedStore:
                 self._send()
                 answer = remote()
 
-            self._try(self._patience, ask)
+            self._try(self._patience * seconds / READ_SECONDS, ask)
         if answer is None:
             return replace(local(), degraded=f"Neo4j at {self.remote.server.uri}: {self.breaker.reason or 'busy'}")
         if topology and isinstance(answer, Claims):
