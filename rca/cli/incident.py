@@ -119,7 +119,7 @@ def _print(report: dict[str, Any], form: Format) -> None:
     for number in causes[0]["because"] if causes else ():
         evidence = report["events"][number]["evidence"]
         if evidence:
-            console.print(printable(f"  - {evidence['sentence']}"))
+            console.print(printable(f"  - {causes[0].get('taken_over', {}).get(number) or evidence['sentence']}"))
     culprit = next((s for s in report["suspects"] if s["change"]["id"] == report["culprit"]), None)
     if culprit is not None:
         console.print(printable(f"Change: {culprit['sentence']}"))

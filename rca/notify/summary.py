@@ -117,7 +117,7 @@ def summarize(document: Mapping[str, Any], *, url: str = "") -> Summary:
         headline=_bounded(document["headline"]),
         component="" if first is None else str(first["component"]),
         confidence=0.0 if first is None else float(first["confidence"]),
-        reasons=() if first is None else _sentences(document, first["because"][:_MOST_REASONS]),
+        reasons=() if first is None else _sentences(document, first),
         chain=_chain(document, first) if verdict == "cause" else (),
         change=_change(document, first),
         owner=contact.get("owner", ""),
@@ -170,8 +170,10 @@ def _contact(document: Mapping[str, Any], first: Mapping[str, Any] | None) -> Ma
     return next((each for each in known if first is not None and each["component"] == first["component"]), {})
 
 
-def _sentences(document: Mapping[str, Any], ids: list[str]) -> tuple[str, ...]:
-    return tuple(_bounded(_told(document["events"][id])) for id in ids if id in document["events"])
+def _sentences(document: Mapping[str, Any], first: Mapping[str, Any]) -> tuple[str, ...]:
+    ids = [id for id in first["because"][:_MOST_REASONS] if id in document["events"]]
+    others = first.get("taken_over", {})
+    return tuple(_bounded(others.get(id) or _told(document["events"][id])) for id in ids)
 
 
 def _told(event: Mapping[str, Any]) -> str:

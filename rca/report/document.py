@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from rca.report.advice import contact_of, first_steps
-from rca.report.wording import headline
+from rca.report.wording import headline, reason_sentence
 from rca.types import Case, Change, Event, Incident, Report, RootCause, SimilarIncident, Suspect, Window, to_text
 
 SCHEMA = "rca.report/1"
@@ -118,9 +118,16 @@ def _cause(rank: int, cause: RootCause) -> dict[str, Any]:
         "chain": _ids(cause.chain),
         "change": None if cause.change is None else cause.change.change.id,
         "against": cause.against,
+        **_taken_over(cause),
         **_learned(cause),
         **({"precedent": _number(cause.precedent)} if cause.precedent else {}),
     }
+
+
+def _taken_over(cause: RootCause) -> dict[str, Any]:
+    """Sentences of the reasons that other components showed; nothing where there are none."""
+    others = {event.id: reason_sentence(event, cause) for event in cause.because if event.component != cause.component}
+    return {"taken_over": others} if others else {}
 
 
 def _learned(cause: RootCause) -> dict[str, Any]:

@@ -13,7 +13,16 @@ from rca.report.drawing import CARD, draw
 from rca.report.evidence_series import find_series
 from rca.report.plots import BAR_ROW, HEIGHT, LANE_WIDTH, WIDTH, plot, timeline
 from rca.report.selection import Selection, select
-from rca.report.wording import event_sentence, headline, kind_text, listing, raised_sentences, similar_cause, title
+from rca.report.wording import (
+    event_sentence,
+    headline,
+    kind_text,
+    listing,
+    raised_sentences,
+    reason_sentence,
+    similar_cause,
+    title,
+)
 from rca.types import Case, Report
 
 if TYPE_CHECKING:
@@ -124,6 +133,7 @@ def _environment() -> Environment:
         "percent": percent,
         "listing": listing,
         "sentence": event_sentence,
+        "reason": reason_sentence,
         "meaning": kind_text,
         "confirmed": similar_cause,
         "is_link": lambda text: text.startswith(("https://", "http://")),

@@ -20,6 +20,7 @@ from rca.report.wording import (
     listing,
     named_change,
     raised_sentences,
+    reason_sentence,
     similar_sentence,
     title,
 )
@@ -90,10 +91,10 @@ def _times(report: Report) -> Text:
 
 def _first_cause(cause: RootCause, report: Report, case: Case | None) -> Iterable[RenderableType]:
     yield from _section(
-        "Why" if report.verdict == "cause" else f"Why {cause.component}", _told(cause.because[:_MOST_REASONS])
+        "Why" if report.verdict == "cause" else f"Why {cause.component}", _told(cause.because[:_MOST_REASONS], cause)
     )
     yield from _section("What confirmed causes taught of it, in log odds", _learned(cause, report))
-    yield from _section("Also seen there", _told(cause.beside[:_MOST_BESIDE]))
+    yield from _section("Also seen there", _told(cause.beside[:_MOST_BESIDE], cause))
     if cause.change is not None:
         yield from _section("What changed", [named_change(cause.change)])
     yield from _section("How it travelled", _steps(cause, report))
@@ -112,8 +113,10 @@ def _learned(cause: RootCause, report: Report) -> list[str]:
     return [*lines, f"{sum(part.value for part in rest):+6.2f}  everything else"] if rest else lines
 
 
-def _told(events: Sequence[Event]) -> list[Text]:
-    return [Text.assemble((f"{clock(event.start)}  ", "dim"), _plain(event_sentence(event))) for event in events]
+def _told(events: Sequence[Event], cause: RootCause) -> list[Text]:
+    return [
+        Text.assemble((f"{clock(event.start)}  ", "dim"), _plain(reason_sentence(event, cause))) for event in events
+    ]
 
 
 def _roles(report: Report) -> Iterable[RenderableType]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rca.kinds import load_kinds
-from rca.quantities import percent
-from rca.types import Event, Report, RootCause, SimilarIncident, Suspect
+from rca.quantities import duration, percent
+from rca.types import MINUTE, Event, Report, RootCause, SimilarIncident, Suspect
 
 # Below this the first candidate is hardly likelier than the second of two: say so in words.
 _SURE, _LIKELY = 0.8, 0.5
@@ -54,6 +54,18 @@ def event_sentence(event: Event) -> str:
     if event.evidence is not None and event.evidence.sentence:
         return event.evidence.sentence
     return f"{event.kind} ({event.name})" if event.name else event.kind
+
+
+def reason_sentence(event: Event, cause: RootCause) -> str:
+    """The evidence of an event that counts against a cause; what it shows elsewhere was taken over from there."""
+    told = event_sentence(event)
+    if event.component == cause.component:
+        return told
+    own = min((each.start for each in cause.because if each.component == cause.component), default=None)
+    seen = ""
+    if own is not None and abs(own - event.start) >= MINUTE:
+        seen = f", where the cause was seen {duration(own - event.start)} {'later' if own > event.start else 'before'}"
+    return f"{told}; taken over from {event.component}, which depends on {cause.component}{seen}"
 
 
 def named_change(suspect: Suspect) -> str:
