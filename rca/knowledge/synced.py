@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from rca.errors import InputError, RejectedError, StoreError
+from rca.knowledge.base import CALLERS, HOPS
 from rca.knowledge.breaker import Breaker, within
 from rca.knowledge.claims import Claims
 from rca.knowledge.memory import claims_near, known_of
@@ -93,14 +94,17 @@ class SyncedStore:
         if not self._deferred and self.breaker.allows():
             self._try(max(WRITE_SECONDS, self._patience), self._send)
 
-    def catch_up(self, seconds: float = WRITE_SECONDS) -> SyncState:
-        """Sends what waits, or asks whether the server is back, unless the circuit leaves it alone; see ``sync``."""
+    def catch_up(self, seconds: float = WRITE_SECONDS, *, first: bool = False) -> SyncState:
+        """Sends what waits, or asks whether the server is back, unless the circuit leaves it alone; see ``sync``.
+
+        ``first``: asks in any case. A server takes longer for its first answer of a kind than an analysis waits.
+        """
         behind = self.state()
-        if (behind.pending or behind.reason) and self.breaker.allows():
+        if (first or behind.pending or behind.reason) and self.breaker.allows():
 
             def work() -> None:
                 self._send()
-                self.remote.known([], 0)  # with nothing to send, only an answer shows that it is there
+                self.remote.claims_near([], 0, hops=HOPS, callers=CALLERS)  # what analyses ask
 
             self._try(seconds, work)
         return self.state()
