@@ -191,6 +191,19 @@ class Client:
         """How often the confirmed cause came first."""
         return _document(self._send("POST", f"{_API}/evaluate", json={"incidents": incidents or []}))
 
+    def learn(self) -> dict[str, Any]:
+        """Has the service learn from what was confirmed; the job of the lesson."""
+        return _document(self._send("POST", f"{_API}/learn"))
+
+    def learned(self) -> dict[str, Any]:
+        """What the service learnt, and which version is in use ("": the untrained answer)."""
+        return _document(self._send("GET", f"{_API}/learned"))
+
+    def roll_back(self, *, untrained: bool = False) -> dict[str, Any]:
+        """Goes back to the version that was in use before, or to the ``untrained`` answer; what is in use then."""
+        params = {"untrained": "true"} if untrained else {}
+        return _document(self._send("POST", f"{_API}/learned/rollback", params=params))
+
     def deliveries(
         self, *, incident: str = "", state: Literal["", "waiting", "sent", "dead"] = ""
     ) -> list[dict[str, Any]]:

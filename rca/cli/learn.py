@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rca.cli.learned_there import learn_there, roll_back_there, show_there
+from rca.cli.learned_words import in_words, print_moved, print_versions
 from rca.cli.terminal import messages, output, printable, progress, table
 from rca.errors import InputError
 
@@ -25,6 +27,12 @@ Out = Annotated[
 ]
 
 
+URL = Annotated[
+    str | None, typer.Option("--url", help="A running service: what it learnt; its token: RCA_TOKEN or --token-file.")
+]
+TokenFile = Annotated[Path | None, typer.Option("--token-file", help="A file with the service's token.")]
+
+
 @app.callback()
 def learn(
     ctx: typer.Context,
@@ -38,17 +46,25 @@ def learn(
     dataset: Annotated[str, typer.Option("--set", help="What --data holds, as in `rca evaluate`.")] = "native",
     name: Name = "default",
     out: Out = None,
+    url: URL = None,
+    token_file: TokenFile = None,
 ) -> None:
     """Learn from confirmed causes, and use it where held-out incidents are ranked no worse than without.
 
-    Nothing is done where nothing is new since the last time, so it may run on a schedule.
+    Nothing is done where nothing is new since the last time, so it may run on a schedule. A service (--url) learns by
+    itself; told to, it learns at once, also where somebody went back.
     """
     if ctx.invoked_subcommand is not None:
         return
     from rca.learning.versions import name_folder
 
-    if (data is None) == (feedback is None):
-        raise InputError("give one of --data and --feedback", remedy="Name what was confirmed: rca learn --data FOLDER")
+    if (data is not None) + (feedback is not None) + (url is not None) != 1:
+        raise InputError(
+            "give one of --data, --feedback and --url", remedy="Name what was confirmed: rca learn --data FOLDER"
+        )
+    if url is not None:
+        learn_there(url, token_file)
+        return
     folder = name_folder(name, out)
     if data is not None:
         _learn_from_data(data, dataset, folder)
@@ -57,8 +73,11 @@ def learn(
 
 
 @app.command("show")
-def show(name: Name = "default", out: Out = None) -> None:
+def show(name: Name = "default", out: Out = None, url: URL = None, token_file: TokenFile = None) -> None:
     """Say which version is in use, what it was learnt from, and which weights moved."""
+    if url is not None:
+        show_there(url, token_file)
+        return
     from rca.learning.versions import name_folder, read_card, read_pointer
     from rca.registry.places import versions_of
 
@@ -68,28 +87,31 @@ def show(name: Name = "default", out: Out = None) -> None:
     if not versions:
         console.print(printable(f"{name}: nothing was learnt yet; the untrained answer is used"))
         return
-    rows = []
-    for version in versions:
-        card = read_card(folder, version)
-        held = card.get("held_out", {})
-        figures = [f"{held.get(method, {}).get('AC@1', float('nan')):.3f}" for method in ("learned", "untrained")]
-        used = "in use" if version == pointer.current else ""
-        rows.append([version, str(card.get("time", "")), str(card.get("incidents", "")), *figures, used])
-    console.print(table(("version", "time", "incidents", "AC@1 held out", "untrained", ""), rows, right=(2, 3, 4)))
-    if not pointer.current:
-        console.print("none is in use: the untrained answer stands")
-    card = read_card(folder, pointer.current or versions[-1])
-    _print_moved([(m["what"], m["before"], m["after"], m["support"]) for m in card.get("moved", [])])
+    print_versions({version: read_card(folder, version) for version in versions}, pointer.current)
 
 
 @app.command("rollback")
-def rollback(name: Name = "default", out: Out = None) -> None:
-    """Go back to the version that was in use before, at last to the untrained answer."""
+def rollback(
+    name: Name = "default",
+    out: Out = None,
+    untrained: Annotated[bool, typer.Option("--untrained", help="To the untrained answer at once.")] = False,
+    url: URL = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Go back to the version that was in use before, at last to the untrained answer.
+
+    A service (--url) then learns again only when it is told to: rca learn --url URL.
+    """
+    if url is not None:
+        roll_back_there(url, token_file, untrained=untrained)
+        return
     from rca.learning.versions import name_folder, roll_back
 
-    pointer = roll_back(name_folder(name, out), time=_now())
-    what = f"version {pointer.current}" if pointer.current else "the untrained answer"
-    output().print(printable(f"{name}: {what} is in use"))
+    folder = name_folder(name, out)
+    pointer = roll_back(folder, time=_now())
+    while untrained and pointer.current:
+        pointer = roll_back(folder, time=_now())
+    output().print(printable(f"{name}: {in_words(pointer.current)} is in use"))
 
 
 def _learn_from_data(data: Path, dataset: str, folder: Path) -> None:
@@ -166,13 +188,7 @@ def _print_outcome(outcome: Outcome, folder: Path) -> None:
     if outcome.doubtful:
         names = ", ".join(outcome.doubtful[:5]) + (", …" if len(outcome.doubtful) > 5 else "")
         console.print(printable(f"{len(outcome.doubtful)} labels are hardly believed, check them: {names}"))
-    _print_moved([(row.what, row.before, row.after, row.support) for row in outcome.moved])
-
-
-def _print_moved(rows: list[tuple[str, float, float, int]]) -> None:
-    if rows:
-        cells = [[what, f"{before:+.2f}", f"{after:+.2f}", str(support)] for what, before, after, support in rows]
-        output().print(table(("weight (log odds)", "before", "after", "incidents"), cells, right=(1, 2, 3)))
+    print_moved([(row.what, row.before, row.after, row.support) for row in outcome.moved])
 
 
 def _now() -> str:

@@ -53,10 +53,10 @@ class Experience:
         self._folder.cleanup()
 
     def recall(self) -> dict[str, str]:
-        """What an analysis is told: the paths of ``learned`` weights, ``kinds`` and ``precedents``, "" for none.
+        """What an analysis is told: a ``version``, the paths of its ``learned`` weights and ``kinds``, ``precedents``.
 
-        A version that is in use and no longer there has a path all the same: the analysis then says that it is missing.
-        Reads the store, and writes what is new.
+        What there is none of is "". A version that is in use and no longer there has a path all the same: the analysis
+        says that it is missing. Reads the store, and writes what is new.
         """
         with self._lock:
             version = in_use(self._store)
@@ -65,7 +65,7 @@ class Experience:
                 self._index = self._lay_out()
                 self._mark, self._until = mark, time.monotonic() + _SECONDS
             learned, kinds = self._version(version) if version else ("", "")
-            return {"learned": learned, "kinds": kinds, "precedents": self._index}
+            return {"version": version, "learned": learned, "kinds": kinds, "precedents": self._index}
 
     def _version(self, version: str) -> tuple[str, str]:
         weights, kinds = self._path(f"weights-{version}.npz"), self._path(f"kinds-{version}.bin")

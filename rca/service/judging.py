@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from rca.errors import ModelError
+from rca.learning.learned import LearnedModel
 from rca.pipeline import conclude, trace_causes
+from rca.service.logs import LOGGER
 from rca.service.recalling import learned_weights, precedents_for
 from rca.settings import Settings
 from rca.similar.observation import look, pack
@@ -28,15 +30,29 @@ def report_with_experience(case: Case, settings: Settings, known: Mapping[str, A
     stages = Stages()
     context, graph, ranking = trace_causes(case, settings, stages)
     precedents = _precedents(incident, known, stages)
-    learned = learned_weights(known)
+    learned = _learned(known, stages)
     report = conclude(context, graph, ranking, stages, learned=learned, precedents=precedents)
     named = report.root_causes[0].component if report.root_causes else ""
     return report, pack(look(context, graph, ranking, named=named, culprit=report.culprit))
+
+
+def _learned(known: Mapping[str, Any], stages: Stages) -> LearnedModel | None:
+    try:
+        return learned_weights(known)
+    except ModelError as bad:
+        version = known.get("version", "")
+        stages.degrade(
+            f"learned version {version} is missing or damaged, the untrained answer stands; "
+            "go back (rca learn rollback) or learn anew (rca learn)"
+        )
+        LOGGER.error("learned weights cannot be used", extra={"version": version, "problem": str(bad)})
+        return None
 
 
 def _precedents(incident: str, known: Mapping[str, Any], stages: Stages) -> Precedents | None:
     try:
         return precedents_for(incident, known)
     except ModelError as bad:
-        stages.degrade(f"similar incidents were not compared: {bad}")
+        stages.degrade("similar incidents were not compared: what is known of them is damaged")
+        LOGGER.error("similar incidents cannot be compared", extra={"problem": str(bad)})
         return None

@@ -65,12 +65,19 @@ class Lessons(JobRunner):
     def __init__(self, configuration: Configuration, store: Store, files: Files, metrics: Metrics) -> None:
         super().__init__(configuration, store, files, WorkerPool(1, memory=configuration.worker_memory << 20), metrics)
         self._kinds = {LESSON: self._teach}
+        self._lesson: asyncio.Task[Any] | None = None
 
     async def start(self) -> None:
         """Begins to take up lessons, and to queue them where that is configured."""
         self._tasks = [asyncio.create_task(self._serve())]
         if self._configuration.learn_hours:
             self._tasks.append(asyncio.create_task(self._schedule()))
+
+    async def stop(self, seconds: float) -> None:
+        """Gives a lesson that does not end in time back to the queue, and ends its process."""
+        await super().stop(seconds)
+        if self._lesson is not None:
+            await asyncio.wait([self._lesson])
 
     async def queue(self, *, since: int | None = None) -> Job:
         """Queues a lesson, unless one waits, is running, or was queued after a time; whichever is there.
@@ -126,14 +133,19 @@ class Lessons(JobRunner):
         self._metrics.lessons.labels(outcome).inc()
 
     async def _teach(self, job: Job, progress: Progress) -> bool:
+        self._lesson = asyncio.current_task()
         words = latest_confirmed(await asyncio.to_thread(self._store.confirmed), MOST_TAUGHT)
         self._pool = WorkerPool(1, memory=self._configuration.worker_memory << 20)
-        await self._pool.start()
         try:
+            await self._pool.start()
             skipped = await self._look(words, progress)
-            return await self._learn(job, words, skipped, progress)
+            learnt = await self._learn(job, words, skipped, progress)
         finally:
             await self._pool.close()
+        report, version, use = learnt
+        return await asyncio.wrap_future(
+            self._store.finish_lesson(job.id, job.attempt, time.time_ns(), report, version=version, use=use)
+        )
 
     async def _look(self, words: Sequence[Feedback], progress: Progress) -> int:
         """Looks at incidents that this version of the engine has not seen; how many could not be looked at."""
@@ -159,7 +171,10 @@ class Lessons(JobRunner):
             await asyncio.wrap_future(self._store.put_portrait(portrait))
         return skipped
 
-    async def _learn(self, job: Job, words: Sequence[Feedback], skipped: int, progress: Progress) -> bool:
+    async def _learn(
+        self, job: Job, words: Sequence[Feedback], skipped: int, progress: Progress
+    ) -> tuple[ReportRecord, LearnedVersion | None, LearnedUse | None]:
+        """What came of it, the version that was made, and that it is used from now on."""
         store = self._store
         portraits = await asyncio.to_thread(store.portraits, [word.incident for word in words])
         seen = {one.incident: one.content for one in portraits if one.engine == rca.__version__}
@@ -186,10 +201,7 @@ class Lessons(JobRunner):
             if came.promoted:
                 use = LearnedUse(version=came.version, time=now, action="promote", who=f"lesson {job.id}")
         LOGGER.info("a lesson ended", extra={"version": came.version, "promoted": came.promoted, "why": came.reason})
-        report = ReportRecord(job=job.id, incident="", created=now, document=document)
-        return await asyncio.wrap_future(
-            store.finish_lesson(job.id, job.attempt, time.time_ns(), report, version=version, use=use)
-        )
+        return ReportRecord(job=job.id, incident="", created=now, document=document), version, use
 
     def _version_in_use(self) -> LearnedVersion | None:
         version = in_use(self._store)

@@ -47,15 +47,14 @@ class Remembered(msgspec.Struct, array_like=True, frozen=True):
     who: str
 
 
-def learned_weights(parameters: Mapping[str, Any]) -> LearnedModel | str | None:
-    """The weights to rank with; their path where they are missing or damaged, which the analysis then says."""
+def learned_weights(parameters: Mapping[str, Any]) -> LearnedModel | None:
+    """The weights to rank with.
+
+    Raises:
+        ModelError: they are missing or damaged.
+    """
     path = str(parameters.get("learned", ""))
-    if not path:
-        return None
-    try:
-        return _weights(path)
-    except ModelError:
-        return path
+    return _weights(path) if path else None
 
 
 def precedents_for(incident: str, parameters: Mapping[str, Any]) -> Precedents | None:
