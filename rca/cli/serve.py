@@ -24,6 +24,12 @@ def serve(
         str | None,
         typer.Option("--graph", help="Topology and history: a SQLite file, bolt://HOST or neo4j://HOST; none."),
     ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="A trained detector for all analyses: name, name@version or path.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="What is normal: a file of `rca profile build`, or auto.")
+    ] = None,
     tls_certificate: Annotated[
         Path | None, typer.Option("--tls-certificate", help="A PEM file with the certificate and its chain.")
     ] = None,
@@ -39,7 +45,7 @@ def serve(
 
     texts = {"data": data, "tls_certificate": tls_certificate, "tls_key": tls_key}
     given: dict[str, Any] = {name: str(value) for name, value in texts.items() if value is not None}
-    given |= {"host": host, "port": port, "store": store, "graph": graph}
+    given |= {"host": host, "port": port, "store": store, "graph": graph, "model": model, "profile": profile}
     settings = load_configuration(configuration, given=given)
     try:
         from rca.service.server import run_server

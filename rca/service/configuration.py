@@ -78,6 +78,16 @@ class Configuration:
     topology: str = ""
     """A topology file that adds to what telemetry shows."""
 
+    model: str = ""
+    """A trained detector of `rca models`: name, name@version or path; empty: the one that a window names."""
+
+    profile: str = ""
+    """What is normal: a file of `rca profile build`; auto: built from what was ingested in healthy hours; empty: each
+    incident's own baseline."""
+
+    profile_hours: int = 24
+    """How many of the latest hours that no incident touched make the profile, with auto."""
+
     learn_hours: float = 1.0
     """How often the service learns from what people confirmed, if anything is new; 0: only when it is told to."""
 

@@ -72,6 +72,7 @@ class JobRunner:
         poll: seconds after which it looks for jobs by itself.
         prepare: makes the snapshot of a job of the kind "alert".
         recall: what was learnt so far, for an analysis; reads the store.
+        normal: what is known of health, for an analysis.
         tell: what becomes of an incident's report (the document, compressed).
         told: called when that is durable.
     """
@@ -80,6 +81,7 @@ class JobRunner:
     poll = _POLL
     prepare: Callable[[Job, Progress], Awaitable[Prepared]] | None = None
     recall: Callable[[], Mapping[str, str]] | None = None
+    normal: Callable[[], Mapping[str, Any]] | None = None
     tell: Callable[[IncidentRecord, Job, str, bytes], Awaitable[Told]] | None = None
     told: Callable[[Told], None] | None = None
 
@@ -239,6 +241,8 @@ class JobRunner:
             prepared = Prepared(snapshot=asked.get("snapshot") or record.snapshot, notes=tuple(asked.get("notes", ())))
         known: dict[str, Any] = {"incident": job.incident, "history": self.graph is not None}
         known |= {"warnings": list(prepared.warnings), "notes": list(prepared.notes)}
+        if self.normal is not None:
+            known |= self.normal()
         if self.recall is not None:
             known |= await asyncio.to_thread(self.recall)
         answer = await self._ask(prepared.snapshot, progress, known, situated=prepared.situated)

@@ -17,6 +17,7 @@ from rca.report.page import render_page
 from rca.service.entries import alert_entry, change_entry
 from rca.service.frames import Answer
 from rca.service.judging import report_with_experience
+from rca.service.normal import merge_profiles, profile_hour, with_normal
 from rca.service.reading import Reference, describe_reference, read_window
 from rca.service.recalling import compare
 from rca.service.surrounding import history_of, look_near, situated, supplement
@@ -109,9 +110,10 @@ def assemble(parameters: dict[str, Any], blobs: list[bytes], progress: Progress)
 def analyse(parameters: dict[str, Any], blobs: list[bytes], progress: Progress) -> Answer:
     """The report of a snapshot: document, page and graph; and what was seen before anything learnt had its say."""
     case, notes = situated(unpack_case(blobs[0], where="snapshot"), parameters)
+    case, unused = with_normal(case, parameters)
     progress("analysing")
     report, seen = report_with_experience(case, Settings(top_k=parameters["top_k"]), parameters)
-    if missed := tuple(parameters.get("warnings", ())):  # what could not be had before the analysis began
+    if missed := (*parameters.get("warnings", ()), *unused):  # what could not be had before the analysis began
         report = replace(report, warnings=(*report.warnings, *missed), degraded=(*report.degraded, *missed))
     report = replace(report, warnings=(*report.warnings, *parameters.get("notes", ()), *notes))
     progress("writing the report")
@@ -199,6 +201,8 @@ OPERATIONS: dict[str, Callable[[dict[str, Any], list[bytes], Progress], Answer]]
     "observe": observe,
     "learn": learn,
     "push": push,
+    "profile_hour": profile_hour,
+    "merge_profiles": merge_profiles,
 }
 
 

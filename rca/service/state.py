@@ -22,6 +22,7 @@ from rca.service.jobs import JobRunner
 from rca.service.lessons import Lessons
 from rca.service.logs import LOGGER, trace_id
 from rca.service.metrics import Metrics
+from rca.service.normality import Normality
 from rca.service.own_metrics import MetricsExporter
 from rca.service.receiving import Receiver
 from rca.service.workers import WorkerPool
@@ -60,6 +61,7 @@ class Service:
     experience: Experience
     runner: JobRunner
     lessons: Lessons
+    normality: Normality
     alerting: Alerting
     receiver: Receiver
 
@@ -98,6 +100,10 @@ class Service:
         self.experience = Experience(self.store)
         self.runner.graph = self.graph
         self.runner.recall = self.experience.recall
+        self.normality = Normality(self.configuration, self.store, self.files, self.windows)
+        await asyncio.to_thread(self.normality.check)
+        self.runner.normal = self.normality.known
+        self.background.append(self.normality.run)
         self.lessons = Lessons(self.configuration, self.store, self.files, self.metrics)
         self.alerting = Alerting(self)
         self.alerting.attach()
@@ -122,6 +128,8 @@ class Service:
             await self.lessons.stop(0.0)
         if hasattr(self, "runner"):
             await self.runner.stop(self.configuration.stop_seconds)
+        if hasattr(self, "normality"):
+            self.normality.close()
         if hasattr(self, "experience"):
             await asyncio.to_thread(self.experience.close)
         await asyncio.gather(self.decoders.close(), self.analysts.close())

@@ -18,6 +18,7 @@ from rca.errors import InputError, OverloadedError, RCAError, SettingsError, Sou
 from rca.service.frames import MAX_FRAME, SIZE, Answer, Call, encode, read_answer
 
 START_SECONDS = 120.0  # loading the engine takes 3 s; on a machine that is busy, much longer
+_TOLD = ("RCA_HOME",)  # where trained detectors are; the others configure the service, and some are secret
 _KINDS: dict[str, type[RCAError]] = {
     kind.__name__: kind for kind in (InputError, RCAError, SettingsError, SourceError, TelemetryError)
 }
@@ -173,7 +174,7 @@ class _Worker:
     async def start(self) -> None:
         # One thread each: the processes are what runs side by side.
         single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("RCA_")}
+        inherited = {name: value for name, value in os.environ.items() if name in _TOLD or not name.startswith("RCA_")}
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
