@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rca.errors import NotFoundError, StoreError
+from rca.errors import StoreError
 from rca.service.recalling import MOST_REMEMBERED, Remembered
 from rca.service.uses import in_use
 
@@ -72,7 +72,7 @@ class Experience:
         if not weights.exists():
             try:
                 found = self._store.learned_version(version)
-            except NotFoundError:
+            except StoreError:  # it is gone or cannot be read: an analysis is worth more than what was learnt
                 return str(weights), ""
             self._write(kinds, found.kinds)
             self._write(weights, found.weights)

@@ -179,13 +179,13 @@ class Lessons(JobRunner):
         portraits = await asyncio.to_thread(store.portraits, [word.incident for word in words])
         seen = {one.incident: one.content for one in portraits if one.engine == rca.__version__}
         told = [word for word in words if word.incident in seen]
-        versions = await asyncio.to_thread(store.learned_versions)
+        latest = await asyncio.to_thread(self._latest)
         used = await asyncio.to_thread(self._version_in_use)
         mark, now = fingerprint(words), time.time_ns()
         parameters: dict[str, Any] = {
             "labels": [msgspec.to_builtins(Label(w.component, w.kind, w.token or _UNKNOWN)) for w in told],
             "in_use": "" if used is None else used.version,
-            "latest": versions[-1].version if versions else "",
+            "latest": latest,
             "fingerprint": mark,
             "time": to_text(now // SECOND * SECOND),
         }
@@ -202,6 +202,11 @@ class Lessons(JobRunner):
                 use = LearnedUse(version=came.version, time=now, action="promote", who=f"lesson {job.id}")
         LOGGER.info("a lesson ended", extra={"version": came.version, "promoted": came.promoted, "why": came.reason})
         return ReportRecord(job=job.id, incident="", created=now, document=document), version, use
+
+    def _latest(self) -> str:
+        """The last version that there ever was, "" for none: no number is given twice."""
+        versions = [one.version for one in self._store.learned_versions()]
+        return max((*versions, *(use.version for use in self._store.learned_uses())), default="")
 
     def _version_in_use(self) -> LearnedVersion | None:
         version = in_use(self._store)
