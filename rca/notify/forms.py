@@ -11,7 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from rca.notify.annotations import grafana, opsgenie
+from rca.notify.annotations import (
+    find_annotation,
+    grafana,
+    holds_annotation,
+    holds_opsgenie_note,
+    list_opsgenie_notes,
+    opsgenie,
+)
 from rca.notify.message import Occasion, Outgoing
 from rca.notify.pagerduty import (
     holds_reference,
@@ -79,8 +86,15 @@ FORMS: Mapping[str, Form] = MappingProxyType(
             of_change=True,
         ),
         "slack": Form(render=slack),
-        "grafana": Form(render=grafana, keyed=True),
-        "opsgenie": Form(render=opsgenie, url="https://api.opsgenie.com", keyed=True, page="group"),
+        "grafana": Form(render=grafana, keyed=True, find=find_annotation, found=holds_annotation),
+        "opsgenie": Form(
+            render=opsgenie,
+            url="https://api.opsgenie.com",
+            keyed=True,
+            page="group",
+            find=list_opsgenie_notes,
+            found=holds_opsgenie_note,
+        ),
         "webhook": Form(render=webhook),
         "cdevents": Form(render=cdevents),
         "elastic": Form(render=elastic),

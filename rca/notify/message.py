@@ -44,6 +44,11 @@ class Occasion:
     reference: str = ""
 
 
+def mark(on: Occasion) -> str:
+    """The line by which a note of an earlier attempt is found again."""
+    return f"Reference: {on.reference}"
+
+
 def facts_of(summary: Summary) -> dict[str, Any]:
     """What machines read of a summary."""
     return {

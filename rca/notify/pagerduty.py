@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from rca.errors import SourceError
-from rca.notify.message import JSON, Occasion, Outgoing, cut, facts_of, links_of, to_json
+from rca.notify.message import JSON, Occasion, Outgoing, cut, facts_of, links_of, mark, to_json
 from rca.notify.summary import Summary
 
 # What is taken at most, with room for what PagerDuty adds.
@@ -20,7 +20,7 @@ _NOTE, _EVENT_SUMMARY, _KEY = 24_000, 1_024, 255
 
 def pagerduty_note(summary: Summary, on: Occasion) -> Outgoing:
     """A note on the PagerDuty incident that paged."""
-    content = "\n".join([cut("\n".join(summary.lines()), _NOTE), *([_mark(on)] * bool(on.reference))])
+    content = "\n".join([cut("\n".join(summary.lines()), _NOTE), *([mark(on)] * bool(on.reference))])
     return Outgoing(path=_notes(on), headers={**_rest(on), **JSON}, body=to_json({"note": {"content": content}}))
 
 
@@ -35,7 +35,7 @@ def holds_reference(answer: bytes, on: Occasion) -> bool:
         notes = msgspec.json.decode(answer, type=_Notes).notes
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return False
-    return bool(on.reference) and any(_mark(on) in note.content for note in notes)
+    return bool(on.reference) and any(mark(on) in note.content for note in notes)
 
 
 def list_alerts(page: str, on: Occasion) -> Outgoing:
@@ -126,7 +126,3 @@ def _notes(on: Occasion) -> str:
 def _rest(on: Occasion) -> dict[str, str]:
     headers = {"Authorization": f"Token token={on.secret}", "Accept": "application/vnd.pagerduty+json;version=2"}
     return headers | ({"From": on.sender} if on.sender else {})
-
-
-def _mark(on: Occasion) -> str:
-    return f"Reference: {on.reference}"

@@ -2,8 +2,9 @@
 
 A message that was accepted is settled in the store. Where the service dies between the answer and that,
 or an answer is lost, it is sent again: receivers know a repetition by its reference (PagerDuty's events
-by their key, webhooks by ``Idempotency-Key``, CloudEvents by their id); a note on a PagerDuty incident is
-looked for before it is posted once more. Slack and Grafana may then show it twice.
+by their key, webhooks by ``Idempotency-Key``, CloudEvents by their id); a note on a PagerDuty incident or an
+Opsgenie alert and an annotation in Grafana are looked for before they are posted once more. Slack's incoming
+webhooks answer no questions and know no repetition: Slack may then show it twice.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from rca.stores.protocol import Store
 
 AGAIN = frozenset({408, 425, 429})
+# A token that may post and not read: twice is better than never.
+UNSEEN = frozenset({401, 403, 404})
 _SIDE_BY_SIDE = 8
 _POLL = 1.0  # seconds after which messages of other replicas, and those that wait for their time, are looked for
 _FIRST, _LONGEST_PAUSE, _LONGEST_ASKED = 2.0, 300.0, 3_600.0
@@ -161,7 +164,7 @@ class Courier:
             answer = self._ask(target, form.find(occasion))
             if answer.is_success and form.found(answer.content, occasion):
                 return Outcome(state="sent", receipt="an earlier attempt had arrived")
-            if not answer.is_success:
+            if not answer.is_success and answer.status_code not in UNSEEN:
                 return _refused(answer, target)
         render = form.resolve if message.action == "resolve" and form.resolve is not None else form.render
         answer = self._ask(target, render(message.summary, occasion))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rca.cases.folder import read_case
 from rca.errors import SourceError
 from rca.notify import FORMS, Occasion, Summary, render, summarize
+from rca.notify.annotations import find_annotation, holds_annotation, holds_opsgenie_note, list_opsgenie_notes
 from rca.notify.pagerduty import holds_reference, read_alert_keys
 from rca.pipeline import analyze
 from rca.report.document import to_document
@@ -120,6 +121,21 @@ def test_opsgenie_gets_a_note_by_the_alias_of_the_group(summary: Summary) -> Non
     made = render("opsgenie", summary, Occasion(secret="k", page="g1", group="g1"))
     assert made.path == "/v2/alerts/g1/notes?identifierType=alias"
     assert made.headers["Authorization"] == "GenieKey k"
+
+
+def test_an_annotation_and_a_note_of_an_earlier_attempt_are_found_by_their_reference(summary: Summary) -> None:
+    annotation = body_of("grafana", summary)
+    asked = find_annotation(ON)
+    assert (asked.method, asked.path) == ("GET", "/api/annotations?tags=rca&tags=delivery%3Adlv-1&limit=1")
+    assert holds_annotation(json.dumps([{"id": 7, "tags": annotation["tags"]}]).encode(), ON)
+
+    note = body_of("opsgenie", summary)["note"]
+    asked = list_opsgenie_notes(ON)
+    assert (asked.method, asked.path) == ("GET", "/v2/alerts/PD1/notes?identifierType=alias&order=desc&limit=100")
+    assert holds_opsgenie_note(json.dumps({"data": [{"note": "others"}, {"note": note}]}).encode(), ON)
+    for nothing in (b"[]", b"{}", b'{"data": []}', b'[{"tags": null}]', b"<html>", b"\xff"):
+        assert not holds_annotation(nothing, ON)
+        assert not holds_opsgenie_note(nothing, ON)
 
 
 def test_the_signature_of_a_webhook_is_checked_as_the_docs_say(summary: Summary) -> None:

@@ -220,6 +220,23 @@ def test_a_note_that_did_not_arrive_is_posted(store: Store, receive: Callable[..
     assert [method for method, *_ in receiver.asked] == ["GET", "POST"]
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_what_must_not_be_looked_for_is_posted_again(
+    store: Store, receive: Callable[..., Receiver], status: int
+) -> None:
+    receiver = receive((status, {}, "no"), (200, {}, '{"message": "Annotation added"}'))
+    to = {"form": "grafana", "secret": "token"}
+    send(store, target(receiver.url, **to), delivery(attempt=1), until=lambda: state_of(store) == "sent")
+    assert [method for method, *_ in receiver.asked] == ["GET", "POST"]
+
+
+def test_an_annotation_whose_answer_was_lost_is_not_made_twice(store: Store, receive: Callable[..., Receiver]) -> None:
+    receiver = receive((200, {}, '[{"id": 1, "tags": ["rca", "delivery:dlv-1"]}]'))
+    to = {"form": "grafana", "secret": "token"}
+    send(store, target(receiver.url, **to), delivery(attempt=1), until=lambda: state_of(store) == "sent")
+    assert [method for method, *_ in receiver.asked] == ["GET"]
+
+
 def test_one_receiver_that_hangs_does_not_hold_up_the_others(store: Store, receive: Callable[..., Receiver]) -> None:
     receiver = receive()
     quick, slow = target(receiver.url), target("http://127.0.0.1:9/", name="slow")
