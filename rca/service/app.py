@@ -21,7 +21,7 @@ from rca.service.configuration import Configuration
 from rca.service.gate import PUBLIC, Gate
 from rca.service.logs import trace_id
 from rca.service.problems import ProblemError, problem_of
-from rca.service.routes import catalogue, deliveries, incidents, ingest, jobs, learning, mergers, system
+from rca.service.routes import catalogue, deliveries, history, incidents, ingest, jobs, learning, mergers, system
 from rca.service.schemas import Confirmed, EvaluateBody, Note, Wrong
 from rca.service.state import Service
 
@@ -59,7 +59,7 @@ def create_app(configuration: Configuration, service: Service | None = None) -> 
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(ProblemError, _known_error)
     app.add_exception_handler(RCAError, _known_error)
-    for routes in (incidents, mergers, jobs, learning, deliveries, catalogue, ingest, system):
+    for routes in (incidents, mergers, jobs, learning, history, deliveries, catalogue, ingest, system):
         app.router.routes.extend(routes.router.routes)  # flat: whoever lists app.routes sees them all
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # how FastAPI wants it replaced
     return app

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
-from rca.cases.description import case_from_description, decode_description
 from rca.errors import NotFoundError, OverloadedError, RCAError
 from rca.knowledge import Feedback, Knowledge, Resolution, open_knowledge
 from rca.knowledge.asynchronous import AsyncKnowledge
@@ -26,9 +23,8 @@ from rca.knowledge.synced import SyncedStore
 from rca.knowledge.writing import feedback_row, resolution_row
 from rca.service.logs import LOGGER
 from rca.service.noticing import Noticing
-from rca.service.surrounding import MANY, Surroundings
-from rca.telemetry import Telemetry
-from rca.topology_files import read_topology, topology_to_json
+from rca.service.surrounding import Scene, Surroundings, look_around, scene_of
+from rca.topology_files import read_topology
 from rca.types import SECOND
 
 if TYPE_CHECKING:
@@ -71,6 +67,7 @@ class Graph:
         )
         self._store, self._metrics = store, metrics
         self._reading = AsyncKnowledge(self.knowledge)
+        self._asking = AsyncKnowledge(self.knowledge, threads=2)
         self._writing = AsyncKnowledge(self.knowledge, threads=1)
         self._noticing = Noticing(keep=int(configuration.event_days * _DAY))
         self._file = configuration.topology
@@ -80,15 +77,12 @@ class Graph:
 
     # -- what an analysis asks --------------------------------------------------------------------
 
-    async def around(self, symptoms: Iterable[str], at: int, *, far: bool = False) -> Surroundings:
-        """What lies around components as of a time (ns); ``far``: and what is known to lie further away."""
-        names = sorted(set(symptoms))
-        if not names:
-            return Surroundings()
+    async def around(self, scene: Scene, *, far: bool = False) -> Surroundings:
+        """What lies around an incident's symptoms as of its time; ``far``: and what is known to lie further away."""
         begun = time.monotonic()
         try:
             async with asyncio.timeout(PATIENCE):
-                found = await self._reading.run(self._look, names, at, far)
+                found = await self._reading.run(self._look, scene, far)
             self._problems["read"] = ""
         except (RCAError, TimeoutError) as error:
             self._fail("read", error)
@@ -99,7 +93,7 @@ class Graph:
 
     async def around_snapshot(self, content: bytes) -> Surroundings:
         """The same for the symptoms of a snapshot, as of its incident."""
-        return await self.around(*await asyncio.to_thread(_symptoms_of, content))
+        return await self.around(await asyncio.to_thread(scene_of, content))
 
     # -- what is written --------------------------------------------------------------------------
 
@@ -136,7 +130,7 @@ class Graph:
         """
         try:
             async with asyncio.timeout(ASKING_SECONDS):
-                return await self._reading.run(work, *args, **kwargs)
+                return await self._asking.run(work, *args, **kwargs)
         except TimeoutError as late:
             raise OverloadedError(
                 f"the knowledge graph took longer than {ASKING_SECONDS:g} s", remedy="Ask about a shorter time"
@@ -146,6 +140,7 @@ class Graph:
 
     async def run(self) -> None:
         """Writes what was noticed and sends what waits, until it is cancelled."""
+        await asyncio.to_thread(self._catch_up, first=True)
         await self._write(self._begin)
         flushed = time.monotonic()
         while True:
@@ -158,21 +153,14 @@ class Graph:
     async def close(self) -> None:
         """Writes what was noticed, and gives the store back."""
         await self._write(self._noticing.write, self.knowledge, time.time_ns())
-        await self._writing.close()
-        await self._reading.close()
+        for each in (self._writing, self._asking, self._reading):
+            await each.close()
 
     # -- within, in threads -----------------------------------------------------------------------
 
-    def _look(self, names: Sequence[str], at: int, ask_far: bool) -> Surroundings:
-        known = self.knowledge.topology_near(names, at)
-        degraded = [f"degraded: the topology is the last one known here ({known.degraded})"] if known.degraded else []
-        degraded += [concern] if (concern := self.knowledge.store.concern()) else []
-        far: set[str] = set()
-        if ask_far and len(seen := [row[0] for row in self._store.components(limit=_MOST_NAMES)]) > MANY:
-            asked = sorted(set(seen) - set(known.topology.components))
-            far = {row["name"] for row in self.knowledge.store.known(asked, at).rows}
-        topology = topology_to_json(known.topology) if known.topology.components else b""
-        return Surroundings(topology=topology, far=tuple(sorted(far)), degraded=tuple(degraded))
+    def _look(self, scene: Scene, ask_far: bool) -> Surroundings:
+        seen = [row[0] for row in self._store.components(limit=_MOST_NAMES)] if ask_far else []
+        return look_around(self.knowledge, scene, seen)
 
     def _keep_analysis(self, content: bytes, incident: str) -> None:
         if self._store.home_of(incident) != incident:  # it is told with the one that it is part of
@@ -197,11 +185,11 @@ class Graph:
         if self._file:
             self.knowledge.record_topology(read_topology(self._file), source="configuration", at=now, complete=True)
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, *, first: bool = False) -> None:
         waiting, refused, problem = 0, 0, "".join(self._problems.values())
         if isinstance(store := self.knowledge.store, SyncedStore):
             try:
-                state = store.catch_up()
+                state = store.catch_up(first=first)
             except RCAError as error:
                 self._fail("read", error)
                 return
@@ -234,19 +222,6 @@ class Graph:
         self._problems[what] = problem = str(error) or type(error).__name__
         self._metrics.graph_failures.labels(what).inc()
         LOGGER.error("the knowledge graph cannot be %s", what, extra={"problem": problem})
-
-
-def _symptoms_of(snapshot: bytes) -> tuple[list[str], int]:
-    """The components that a snapshot's incident was felt at, and when."""
-    where = "snapshot, case.json"
-    try:
-        with zipfile.ZipFile(BytesIO(snapshot)) as archive:
-            described = decode_description(archive.read("case.json"), where=where)
-    except (zipfile.BadZipFile, KeyError):  # whoever analyses it says so
-        return [], 0
-    symptoms, described.symptoms = described.symptoms, []  # without telemetry none of them is known
-    bare = case_from_description(described, Telemetry(), None, name="incident", where=where)
-    return [symptom.component for symptom in symptoms], bare.incident.alert_time
 
 
 def _judgement(word: Word) -> Feedback | None:

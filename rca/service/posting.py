@@ -15,7 +15,7 @@ import msgspec
 
 from rca.errors import NotFoundError, OverloadedError
 from rca.service.logs import trace_id
-from rca.service.surrounding import Surroundings
+from rca.service.surrounding import Scene, Surroundings
 from rca.stores.records import Filed, IdempotencyKey, IncidentRecord, Job
 from rca.topology_files import topology_to_json
 from rca.types import MINUTE, SECOND, Window
@@ -130,7 +130,7 @@ async def assemble_window(
     near = Surroundings()
     if service.graph is not None:
         at = end if told["detected"] is None else int(told["detected"])
-        near = await service.graph.around(components, at, far=True)
+        near = await service.graph.around(Scene(symptoms=tuple(components), at=at, own=topology), far=True)
     # A page repeats what alerts said, of a service that is no component.
     alerts = [entry for entry in alerts if entry.source != "pagerduty"] or alerts
     if pulled is not None:

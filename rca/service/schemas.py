@@ -202,10 +202,11 @@ class Taken(BaseModel):
 
 
 class Health(BaseModel):
-    """Whether the service lives, or is ready."""
+    """Whether the service lives, or is ready; a knowledge graph that is degraded keeps nothing from being served."""
 
     status: Literal["ok", "failing"]
     problems: list[str] = []
+    graph: Literal["off", "ok", "degraded"]
 
 
 class DeliveryView(BaseModel):

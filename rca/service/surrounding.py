@@ -5,19 +5,34 @@ The service asks the graph (``rca.service.graph``), worker processes do the rest
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import io
+import zipfile
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rca.cases.description import case_from_description, decode_description
 from rca.knowledge.window import leave_out
 from rca.telemetry import Telemetry
 from rca.topology import Topology
-from rca.topology_files import topology_from_json
+from rca.topology_files import topology_from_json, topology_to_json
 from rca.types import Case, Report
+
+if TYPE_CHECKING:
+    from rca.knowledge import Knowledge
 
 # Windows of more components than this are narrowed to those around the symptoms.
 MANY = 300
 HOPS = 3  # a cause further away than three calls is rare (fewer than 1 in 50 in the public sets)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Where and when (ns) an incident was felt, and what its window says of the topology itself."""
+
+    symptoms: tuple[str, ...] = ()
+    at: int = 0
+    own: Topology | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +52,49 @@ class Surroundings:
     def parameters(self) -> dict[str, Any]:
         """For a worker process."""
         return {"known": self.topology, "far": list(self.far)}
+
+
+def scene_of(snapshot: bytes) -> Scene:
+    """The scene of a snapshot, without its tables."""
+    where = "snapshot"
+    try:
+        with zipfile.ZipFile(io.BytesIO(snapshot)) as archive:
+            described = decode_description(archive.read("case.json"), where=where)
+            content = archive.read("topology.json") if "topology.json" in archive.namelist() else b""
+    except (zipfile.BadZipFile, KeyError):  # whoever analyses it says so
+        return Scene()
+    symptoms, described.symptoms = described.symptoms, []  # without telemetry none of them is known
+    bare = case_from_description(described, Telemetry(), None, name="incident", where=where)
+    return Scene(
+        symptoms=tuple(sorted({symptom.component for symptom in symptoms})),
+        at=bare.incident.alert_time,
+        own=topology_from_json(content, where=where) if content else None,
+    )
+
+
+def look_around(knowledge: Knowledge, scene: Scene, seen: Sequence[str] = ()) -> Surroundings:
+    """What is known around a scene; of ``seen``, where these are many, those that are known to lie further away.
+
+    Begins at the symptoms and, one dependency far, at what the window's own topology has near them: what the graph
+    knows of it may not be connected to the symptoms in the graph.
+
+    Raises:
+        StoreError: the store cannot be used.
+    """
+    found = knowledge.topology_near(scene.symptoms, scene.at)
+    known, degraded = found.topology, found.degraded
+    if scene.own is not None and (beside := _beside(scene.own, scene.symptoms)):
+        more = knowledge.topology_near(beside, scene.at, hops=1, callers=0)
+        known, degraded = supplement(known, more.topology), degraded or more.degraded
+    far: set[str] = set()
+    if len(seen) > MANY:
+        asked = sorted(set(seen) - set(known.components))
+        far = {row["name"] for row in knowledge.store.known(asked, scene.at).rows}
+    said = [f"degraded: the topology is the last one known here ({degraded})"] if degraded else []
+    said += [concern] if (concern := knowledge.store.concern()) else []
+    return Surroundings(
+        topology=topology_to_json(known) if known.components else b"", far=tuple(sorted(far)), degraded=tuple(said)
+    )
 
 
 def situated(case: Case, parameters: Mapping[str, Any]) -> tuple[Case, tuple[str, ...]]:
@@ -97,6 +155,18 @@ def look_near(
         return telemetry, ()
     where = f"more than {HOPS} calls from the symptoms"
     return leave_out(telemetry, left_out), (f"{len(left_out)} components lie {where} and were not looked at",)
+
+
+def _beside(own: Topology, symptoms: Collection[str]) -> list[str]:
+    """Components of a topology near the symptoms (without symptoms: all), the nearest first, and not too many."""
+    if not symptoms:
+        return list(own.components[:MANY])
+    distance: dict[str, int] = {}
+    for towards in ("callees", "callers"):
+        for name, hops in own.distances(symptoms, towards=towards).items():
+            distance[name] = min(hops, distance.get(name, hops))
+    near = sorted((hops, name) for name, hops in distance.items() if 0 < hops <= HOPS)
+    return [name for _, name in near[:MANY]]
 
 
 def _near(topology: Topology, symptoms: Collection[str]) -> set[str]:

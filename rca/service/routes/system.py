@@ -10,15 +10,16 @@ from rca.service.metrics import MEDIA
 from rca.service.own_metrics import set_gauges
 from rca.service.routes.common import needs, problems, read, service_of
 from rca.service.schemas import Health
+from rca.service.state import Service
 from rca.service.views import answer
 
 router = APIRouter(tags=["system"])
 
 
 @router.get("/healthz", summary="Whether it lives", responses={200: {"model": Health}})
-async def health() -> Response:
+async def health(request: Request) -> Response:
     """Answers as long as the event loop runs."""
-    return answer({"status": "ok", "problems": []})
+    return answer({"status": "ok", "problems": [], "graph": _graph(service_of(request))})
 
 
 @router.get(
@@ -35,7 +36,8 @@ async def readiness(request: Request) -> Response:
             await read(service.store.count_jobs)
         except RCAError:
             missing.append("the store does not answer")
-    return answer({"status": "failing" if missing else "ok", "problems": missing}, 503 if missing else 200)
+    told = {"status": "failing" if missing else "ok", "problems": missing, "graph": _graph(service)}
+    return answer(told, 503 if missing else 200)
 
 
 @router.get(
@@ -50,3 +52,7 @@ async def metrics(request: Request) -> Response:
     service = service_of(request)
     await read(set_gauges, service)
     return Response(service.metrics.page(), media_type=MEDIA)
+
+
+def _graph(service: Service) -> str:
+    return "off" if service.graph is None else service.graph.state.state
