@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from rca.errors import NotFoundError
 from rca.knowledge.base import CALLERS, HOPS
-from rca.knowledge.picture import FORMS, picture_of_topology
+from rca.knowledge.picture import picture_of_topology, to_graphml, to_json
 from rca.knowledge.protocol import MOST_HOPS
 from rca.knowledge.questions import DAY, QUESTIONS
 from rca.knowledge.rows import BEGINNING, FOREVER
@@ -128,7 +128,8 @@ async def show_near(
             f"the graph knows nothing of {component[0][:80]!r} at that time",
             remedy="GET /api/v1/components lists names",
         )
-    text = await graph.ask(FORMS[form], picture_of_topology(known, marked=tuple(component)))
+    picture = picture_of_topology(known, marked=tuple(component))
+    text = await graph.ask(to_json if form == "json" else to_graphml, picture)
     media = "application/json" if form == "json" else "application/graphml+xml"
     return Response(text, media_type=media, headers=_told(known.degraded))
 
