@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from rca.errors import NotFoundError
 from rca.knowledge.base import CALLERS, HOPS
+from rca.knowledge.claims import KnownTopology
 from rca.knowledge.picture import picture_of_topology, to_graphml, to_json
 from rca.knowledge.protocol import MOST_HOPS
 from rca.knowledge.questions import DAY, QUESTIONS
@@ -128,10 +129,14 @@ async def show_near(
             f"the graph knows nothing of {component[0][:80]!r} at that time",
             remedy="GET /api/v1/components lists names",
         )
-    picture = picture_of_topology(known, marked=tuple(component))
-    text = await graph.ask(to_json if form == "json" else to_graphml, picture)
+    text = await graph.ask(_drawn, known, tuple(component), form)
     media = "application/json" if form == "json" else "application/graphml+xml"
     return Response(text, media_type=media, headers=_told(known.degraded))
+
+
+def _drawn(known: KnownTopology, marked: tuple[str, ...], form: str) -> str:
+    picture = picture_of_topology(known, marked=marked)
+    return to_json(picture) if form == "json" else to_graphml(picture)
 
 
 async def _ask(request: Request, question: str, since: str, until: str, limit: int, **parameters: Any) -> Response:
