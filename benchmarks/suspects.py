@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rca.cases.rootcausebench import load
 from rca.extract.context import Context, prepare
-from rca.extract.failing import competitors, extract_failing
+from rca.extract.failing import competitors, extract_failing, extract_order
 from rca.extract.logs import extract_logs
 from rca.settings import Settings
 from rca.suspects import rank_suspects
@@ -39,7 +39,7 @@ def blame(events: Iterable[Event]) -> Counter[str]:
 
 def first_failing(context: Context) -> str:
     """The component with most blame by order, error spans, demand, alert and logs alone."""
-    total = blame([*extract_failing(context), *extract_logs(context)])
+    total = blame([*extract_order(context), *extract_failing(context), *extract_logs(context)])
     able = competitors(context)
     return max(sorted(name for name in total if name in able), key=lambda name: total[name], default="")
 

@@ -82,7 +82,7 @@ def find_abnormal(context: Context) -> AbnormalSeries:
     around = median(frame.values[:, _columns_around(frame, alert, step)])
     # The floor by level costs least and leaves few series for the others.
     likely = np.flatnonzero(np.abs(around - centre) >= ABNORMAL * LEVEL_FLOOR * np.abs(centre))
-    scale = _scale(healthy[likely].astype(np.float64), centre[likely], frame.values[likely])
+    scale = noise(healthy[likely].astype(np.float64), centre[likely], frame.values[likely])
     deviation = (around[likely] - centre[likely]) / scale
     kept = np.abs(deviation) >= ABNORMAL
     rows, deviation, scale = likely[kept], deviation[kept], scale[kept]
@@ -188,12 +188,14 @@ def _healthy_values(context: Context, alert: int) -> npt.NDArray[np.float32]:
         return frame.values[:, :before]
     profile = context.health.metrics
     if profile is not None and profile.sample.times.size >= FEWEST_HEALTHY:
-        return _aligned(frame, profile.sample)
+        return aligned(frame, profile.sample)
     until_alert = int(np.searchsorted(frame.times, alert))
     return frame.values[:, : max(FEWEST_HEALTHY, int(until_alert * HEALTHY_SHARE))]
 
 
-def _aligned(frame: MetricFrame, sample: MetricFrame) -> npt.NDArray[np.float32]:
+def aligned(frame: MetricFrame, sample: MetricFrame) -> npt.NDArray[np.float32]:
+    """The sample's values in the order of the frame's series, NaN where it lacks one: shape (series, samples)."""
+
     def keys(of: MetricFrame) -> list[tuple[str, str, str]]:
         names = (*of.components, "")
         return [(names[c], of.metrics[m], names[p]) for c, m, p in zip(of.component, of.metric, of.peer, strict=True)]
@@ -207,7 +209,7 @@ def _aligned(frame: MetricFrame, sample: MetricFrame) -> npt.NDArray[np.float32]
     return values
 
 
-def _scale(healthy: Values, centre: Values, values: npt.NDArray[np.float32]) -> Values:
+def noise(healthy: Values, centre: Values, values: npt.NDArray[Any]) -> Values:
     """The noise of each series: its robust standard deviation in health, but at least its floors; above 0."""
     known = ~np.isnan(healthy)
     count = np.maximum(known.sum(axis=1), 1)

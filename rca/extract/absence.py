@@ -10,7 +10,7 @@ import numpy.typing as npt
 from rca.extract.context import Context
 from rca.likelihood import binomial_ratio, saturate
 from rca.telemetry import MetricFrame
-from rca.types import Event, Evidence
+from rca.types import SECOND, Event, Evidence
 
 Array = npt.NDArray[Any]
 
@@ -18,6 +18,8 @@ Array = npt.NDArray[Any]
 # misses one): half of full blame at two missing samples.
 SCALE = 3.0
 FEWEST_POWERS = 1.0
+# Missing samples that are closer than this tell of the same absence.
+APART = 30 * SECOND
 
 
 def extract_absence(context: Context) -> list[Event]:
@@ -38,6 +40,7 @@ def extract_absence(context: Context) -> list[Event]:
     k0 = np.append(before.sum(axis=1), 0)[at].astype(float)
     n0 = np.where(at >= 0, before.shape[1], 0).astype(float)
     step = frame.step
+    worth = min(1.0, step / APART) if step else 1.0
     inside = np.stack(
         [
             usable & (frame.times > a + step // 3) & (frame.times <= b + step // 2)
@@ -47,7 +50,8 @@ def extract_absence(context: Context) -> list[Event]:
     )
     n1 = inside.sum(axis=0).astype(float)[None, :]
     k1 = gone.astype(float) @ inside
-    ratio = np.where(n0[:, None] > 0, np.maximum(binomial_ratio(k1, n1, k0[:, None], n0[:, None]), 0.0), 0.0)
+    seen = (worth * k1, worth * n1, worth * k0[:, None], worth * n0[:, None])
+    ratio = np.where(n0[:, None] > 0, np.maximum(binomial_ratio(*seen), 0.0), 0.0)
     blame = saturate(ratio, SCALE).mean(axis=1)
     return [
         _event(context, names[i], i, float(blame[i]), ratio, k1, n1, (k0, n0))

@@ -12,10 +12,11 @@ from rca.extract.changes import extract_changes
 from rca.extract.context import Context
 from rca.extract.demand import extract_demand
 from rca.extract.edge_metrics import pair_samples
-from rca.extract.failing import extract_failing
+from rca.extract.failing import extract_failing, extract_order
 from rca.extract.logs import extract_logs
 from rca.extract.lost_calls import extract_lost_calls
 from rca.extract.network import extract_network
+from rca.extract.own_metrics import extract_own_metrics, sees_calls
 from rca.extract.own_time import extract_own_time
 from rca.extract.requests import extract_requests
 from rca.extract.saturation import extract_saturation
@@ -41,7 +42,6 @@ EXTRACTORS: tuple[tuple[str, Extractor], ...] = (
     ("requests", lambda context: extract_requests(context, context.requests)),
     ("network", _network),
     ("own time", lambda context: extract_own_time(context, context.requests)),
-    ("saturation", lambda context: extract_saturation(context, context.requests)),
     ("unusual", extract_unusual),
     ("absence", extract_absence),
     ("demand", extract_demand),
@@ -53,13 +53,27 @@ EXTRACTORS: tuple[tuple[str, Extractor], ...] = (
 )
 
 
+# What single series say: beside calls, which tell what is handed on, and alone.
+BESIDE_CALLS: tuple[tuple[str, Extractor], ...] = (
+    ("saturation", lambda context: extract_saturation(context, context.requests)),
+    ("order", extract_order),
+)
+ALONE: tuple[tuple[str, Extractor], ...] = (("own metrics", extract_own_metrics),)
+
+
 def extract_events(context: Context, stages: Stages) -> list[Event]:
     """Events of every source, in order of time, component and id.
 
     A source that fails is a warning in the report: the others still speak.
     """
+    events = _extract(EXTRACTORS, context, stages)
+    events += _extract(BESIDE_CALLS if sees_calls(context, events) else ALONE, context, stages)
+    return sorted(events, key=lambda event: (event.start, event.component, event.id))
+
+
+def _extract(extractors: tuple[tuple[str, Extractor], ...], context: Context, stages: Stages) -> list[Event]:
     events: list[Event] = []
-    for name, extract in EXTRACTORS:
+    for name, extract in extractors:
         with stages(f"events: {name}"):
             try:
                 events.extend(extract(context))
@@ -67,4 +81,4 @@ def extract_events(context: Context, stages: Stages) -> list[Event]:
                 stages.degrade(f"the trained detector was not used, the robust one answered: {error}")
             except RCAError as error:
                 stages.warn(f"no evidence from {name}: {error}")
-    return sorted(events, key=lambda event: (event.start, event.component, event.id))
+    return events

@@ -35,14 +35,17 @@ NO_DEMAND = ("per_request", "per_call", "_queue", "queue_")
 FAILED = 2
 
 
+def extract_order(context: Context) -> list[Event]:
+    """Weak events about whose metrics left health first."""
+    return _order_events(context, find_abnormal(context), competitors(context))
+
+
 def extract_failing(context: Context) -> list[Event]:
-    """Weak events about who failed first: order, error spans, demand that excuses, the alert itself."""
-    abnormal = find_abnormal(context)
+    """Weak events about who failed: error spans, demand that excuses, the alert itself."""
     able = competitors(context)
     return [
-        *_order_events(context, abnormal, able),
         *_span_events(context, able),
-        *_demand_events(context, abnormal, able),
+        *_demand_events(context, find_abnormal(context), able),
         *_symptom_events(context),
     ]
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from rca.causality import CausalityGraph
 from rca.extract.context import Context
+from rca.extract.own_metrics import sees_calls
 from rca.ranking.blame import Blame, assign_blame
 from rca.ranking.groot import groot_rank
 from rca.types import Contribution, Event
@@ -89,13 +90,10 @@ def rank_causes(graph: CausalityGraph, context: Context) -> Ranking:
     component was the root before.
     """
     components = tuple(sorted({*context.components, *graph.created, *(e.component for e in graph.events)}))
-    blame = assign_blame(graph, context.topology, components, witnessed=_sees_calls(graph, context))
+    blame = assign_blame(graph, context.topology, components, witnessed=sees_calls(context, graph.events))
     symptoms = find_symptoms(graph.events, context)
     walk = _walk(graph, symptoms, context)
-    place = {name: i for i, name in enumerate(components)}
-    owner = np.array([place[e.component] for e in graph.events] or [], np.int64)
-    of_component = np.bincount(owner, walk, len(components)) if len(owner) else np.zeros(len(components))
-    reach = of_component / max(float(of_component.max(initial=0.0)), 1e-12)
+    reach = _reach(graph, walk, components)
     strength = blame.total * (1.0 + context.settings.walk * reach)
     began = _began(graph.events, blame, len(components))
     distance = _distances(context, components)
@@ -114,13 +112,6 @@ def rank_causes(graph: CausalityGraph, context: Context) -> Ranking:
         first=first,
         onset=int(began[order[0]]) if len(order) else int(context.onsets.min()),
     )
-
-
-def _sees_calls(graph: CausalityGraph, context: Context) -> bool:
-    telemetry = context.case.telemetry
-    if len(telemetry.spans) or bool((telemetry.metrics.peer >= 0).any()):
-        return True
-    return any(event.evidence is not None and event.evidence.amount is not None for event in graph.events)
 
 
 def find_symptoms(events: tuple[Event, ...], context: Context) -> npt.NDArray[np.bool_]:
@@ -146,6 +137,19 @@ def _walk(graph: CausalityGraph, symptoms: Array, context: Context) -> npt.NDArr
         return np.zeros(0)
     settings = context.settings
     return groot_rank(graph, symptoms, variant=settings.variant, damping=settings.damping)
+
+
+def _reach(graph: CausalityGraph, walk: Array, components: tuple[str, ...]) -> npt.NDArray[np.float64]:
+    """The walk by component, 1 where it rests the most: shape (components,).
+
+    All 0 where no edge leads from one component to another: then it says but how many events each of them raised.
+    """
+    place = {name: i for i, name in enumerate(components)}
+    owner = np.array([place[e.component] for e in graph.events] or [], np.int64)
+    if not len(graph.cause) or bool((owner[graph.cause] == owner[graph.effect]).all()):
+        return np.zeros(len(components))
+    of_component = np.bincount(owner, walk, len(components))
+    return np.asarray(of_component / max(float(of_component.max(initial=0.0)), 1e-12))
 
 
 def _began(events: tuple[Event, ...], blame: Blame, size: int) -> npt.NDArray[np.int64]:

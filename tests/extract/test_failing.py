@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rca.extract.abnormal import AbnormalSeries, find_abnormal, growth, median, ramp_start
 from rca.extract.context import Context
-from rca.extract.failing import extract_failing
+from rca.extract.failing import extract_failing, extract_order
 from rca.health import HealthProfile
 from rca.health.metrics import MetricHealth
 from rca.settings import Settings
@@ -96,7 +96,7 @@ def test_the_component_that_deviates_first_gets_most_blame_and_five_samples_late
     context = make(
         {("cart", "latency_ms"): jump(40), ("web", "latency_ms"): jump(45), ("store", "latency_ms"): steady()}
     )
-    order = of_group(extract_failing(context), "order")
+    order = of_group(extract_order(context), "order")
     assert sorted(order) == ["cart", "web"]
     assert blame(order["web"]) == pytest.approx(blame(order["cart"]) / 2)
     assert order["cart"].start == 40 * MINUTE
@@ -105,14 +105,14 @@ def test_the_component_that_deviates_first_gets_most_blame_and_five_samples_late
 
 
 def test_a_drop_of_what_should_be_high_counts_and_a_drop_of_what_should_be_low_does_not() -> None:
-    order = of_group(extract_failing(make({("cart", "success_ratio"): jump(40, factor=0.05)})), "order")
+    order = of_group(extract_order(make({("cart", "success_ratio"): jump(40, factor=0.05)})), "order")
     assert order["cart"].direction == "down"
-    assert of_group(extract_failing(make({("cart", "latency_ms"): jump(40, factor=0.05)})), "order") == {}
+    assert of_group(extract_order(make({("cart", "latency_ms"): jump(40, factor=0.05)})), "order") == {}
 
 
 def test_of_a_components_series_the_one_with_most_blame_speaks() -> None:
     context = make({("cart", "disk_used_pct"): jump(40), ("cart", "latency_ms"): jump(41)})
-    (event,) = of_group(extract_failing(context), "order").values()
+    (event,) = of_group(extract_order(context), "order").values()
     assert (event.name, event.start) == ("latency_ms", 41 * MINUTE)
 
 
@@ -195,7 +195,7 @@ def test_demand_that_rose_with_the_callers_excuses_and_alone_it_does_not() -> No
 
 def test_hosts_and_neighbours_outside_the_request_path_do_not_compete() -> None:
     context = make({("node-7", "node_cpu_utilization_ratio"): jump(40), ("cart", "latency_ms"): jump(41)})
-    assert sorted(of_group(extract_failing(context), "order")) == ["cart"]
+    assert sorted(of_group(extract_order(context), "order")) == ["cart"]
 
 
 def test_the_alerting_component_gets_little() -> None:
@@ -205,7 +205,7 @@ def test_the_alerting_component_gets_little() -> None:
 
 def test_event_ids_are_unique_and_nothing_is_said_of_an_empty_case() -> None:
     context = make({("cart", "latency_ms"): jump(40), ("cart", "requests_per_sec"): jump(40)})
-    ids = [event.id for event in extract_failing(context)]
+    ids = [event.id for event in (*extract_order(context), *extract_failing(context))]
     assert len(ids) == len(set(ids))
     assert [event.kind for event in extract_failing(make({}))] == ["alert.firing"]
 
@@ -231,4 +231,4 @@ def test_any_series_gives_finite_evidence_within_its_range(values: list[float]) 
     context = make({("cart", "latency_ms"): np.array(values), ("web", "x"): steady()})
     abnormal: AbnormalSeries = find_abnormal(context)
     assert np.isfinite(abnormal.deviation).all()
-    assert all(0 <= event.severity <= 1 for event in extract_failing(context))
+    assert all(0 <= event.severity <= 1 for event in (*extract_order(context), *extract_failing(context)))

@@ -175,13 +175,19 @@ def test_the_score_of_one_full_piece_of_evidence_is_one_less_one_over_e(shop) ->
 
 
 def test_the_walk_adds_at_most_its_share(shop) -> None:
-    events = [event("cart", 0.5), event("pay", 0.4)]
+    events = [event("shop", 0.5), event("cart", 0.4)]
     without = rank(shop, events, settings=Settings(walk=0.0))
     with_walk = rank(shop, events, settings=Settings(walk=0.05))
     gain = with_walk.strength / without.strength
     assert ((gain >= 1) & (gain <= 1.05 + 1e-12)).all()
     assert gain.max() == pytest.approx(1.05)
     assert with_walk.walk.sum() == pytest.approx(1.0)
+
+
+def test_where_no_edge_joins_two_components_the_walk_adds_nothing(shop) -> None:
+    # A walk without edges rests where most events are, which says nothing of causes.
+    events = [event("cart", 0.5), event("cart", 0.1, "two", "latency.up"), event("pay", 0.4)]
+    assert rank(shop, events, settings=Settings(walk=0.05)).strength.tolist() == pytest.approx([0.6, 0.4])
 
 
 def test_ties_go_to_the_nearer_then_the_earlier_then_the_name(shop) -> None:
