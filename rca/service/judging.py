@@ -51,8 +51,11 @@ def _learned(known: Mapping[str, Any], stages: Stages) -> LearnedModel | None:
 
 def _precedents(incident: str, known: Mapping[str, Any], stages: Stages) -> Precedents | None:
     try:
-        return precedents_for(incident, known)
+        precedents, lost = precedents_for(incident, known)
     except ModelError as bad:
         stages.degrade("similar incidents were not compared: what is known of them is damaged")
         LOGGER.error("similar incidents cannot be compared", extra={"problem": str(bad)})
         return None
+    if lost:
+        stages.degrade(f"{lost} of {lost + len(precedents or ())} confirmed incidents were not compared: damaged")
+    return precedents

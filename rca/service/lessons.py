@@ -25,6 +25,7 @@ from rca.service.logs import LOGGER, trace_id
 from rca.service.teaching import Came, Label
 from rca.service.uses import UNTRAINED, in_use, is_held
 from rca.service.workers import WorkerPool
+from rca.similar.observation import is_sound
 from rca.stores.records import FINISHED, Feedback, Job, LearnedUse, LearnedVersion, PortraitRecord, ReportRecord
 from rca.stores.relational_jobs import LESSON
 from rca.types import SECOND, to_text
@@ -149,8 +150,8 @@ class Lessons(JobRunner):
 
     async def _look(self, words: Sequence[Feedback], progress: Progress) -> int:
         """Looks at incidents that this version of the engine has not seen; how many could not be looked at."""
-        seen = await asyncio.to_thread(self._store.sightings, [word.incident for word in words])
-        new = [w.incident for w in words if w.incident not in seen or seen[w.incident].engine != rca.__version__]
+        seen = await asyncio.to_thread(self._seen, words)
+        new = [word.incident for word in words if word.incident not in seen]
         skipped = 0
         for done, incident in enumerate(new):
             progress(f"looking at incident {done + 1} of {len(new)}")
@@ -175,9 +176,7 @@ class Lessons(JobRunner):
         self, job: Job, words: Sequence[Feedback], skipped: int, progress: Progress
     ) -> tuple[ReportRecord, LearnedVersion | None, LearnedUse | None]:
         """What came of it, the version that was made, and that it is used from now on."""
-        store = self._store
-        portraits = await asyncio.to_thread(store.portraits, [word.incident for word in words])
-        seen = {one.incident: one.content for one in portraits if one.engine == rca.__version__}
+        seen = await asyncio.to_thread(self._seen, words)
         told = [word for word in words if word.incident in seen]
         latest = await asyncio.to_thread(self._latest)
         used = await asyncio.to_thread(self._version_in_use)
@@ -202,6 +201,11 @@ class Lessons(JobRunner):
                 use = LearnedUse(version=came.version, time=now, action="promote", who=f"lesson {job.id}")
         LOGGER.info("a lesson ended", extra={"version": came.version, "promoted": came.promoted, "why": came.reason})
         return ReportRecord(job=job.id, incident="", created=now, document=document), version, use
+
+    def _seen(self, words: Sequence[Feedback]) -> dict[str, bytes]:
+        """Incident -> what this version of the engine saw of it, where that is undamaged."""
+        found = self._store.portraits([word.incident for word in words])
+        return {one.incident: one.content for one in found if one.engine == rca.__version__ and is_sound(one.content)}
 
     def _latest(self) -> str:
         """The last version that there ever was, "" for none: no number is given twice."""

@@ -7,6 +7,7 @@ once stays valid.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from copy import copy
 from functools import lru_cache
 from pathlib import Path
@@ -57,26 +58,28 @@ def learned_weights(parameters: Mapping[str, Any]) -> LearnedModel | None:
     return _weights(path) if path else None
 
 
-def precedents_for(incident: str, parameters: Mapping[str, Any]) -> Precedents | None:
-    """The confirmed incidents to compare with; none is compared with itself, nor judged by what it taught.
+def precedents_for(incident: str, parameters: Mapping[str, Any]) -> tuple[Precedents | None, int]:
+    """The confirmed incidents to compare with, and of how many what was seen is damaged or gone.
+
+    None is compared with itself, nor judged by kinds that it taught.
 
     Raises:
-        ModelError: they are missing or damaged.
+        ModelError: their list, or the weights of kinds, are damaged or gone.
     """
     index = str(parameters.get("precedents", ""))
     if not index:
-        return None
-    found = _precedents(index, str(parameters.get("kinds", "")))
+        return None, 0
+    found, lost = _precedents(index, str(parameters.get("kinds", "")))
     if found.kinds is not None and any(one.incident == incident for one in found.all):
         found = copy(found)
         found.kinds = None
-    return found
+    return found, lost
 
 
 def compare(parameters: dict[str, Any], blobs: list[bytes], progress: Progress) -> Answer:
     """The confirmed incidents nearest to one whose observation is given."""
     portrait = unpack(blobs[0]).portrait
-    precedents = precedents_for(portrait.incident, parameters)
+    precedents, _ = precedents_for(str(parameters["incident"]), parameters)
     near = () if precedents is None else precedents.nearest(portrait, int(parameters["most"]))
     return Answer("result", {"similar": [similar_document(similar_incident(one)) for one in near]})
 
@@ -92,13 +95,17 @@ def _kinds(path: str) -> KindModel | None:
 
 
 @lru_cache(maxsize=2)
-def _precedents(index: str, kinds: str) -> Precedents:
+def _precedents(index: str, kinds: str) -> tuple[Precedents, int]:
     try:
         rows = msgspec.msgpack.decode(_read(index), type=list[Remembered])
     except msgspec.MsgspecError as bad:
         raise ModelError(f"the list of confirmed incidents is damaged ({bad})", where=index) from bad
     folder = Path(index).parent
-    return Precedents([_precedent(str(folder / row.file), row) for row in rows], kinds=_kinds(kinds))
+    found = []
+    for row in rows:
+        with suppress(ModelError):
+            found.append(_precedent(str(folder / row.file), row))
+    return Precedents(found, kinds=_kinds(kinds)), len(rows) - len(found)
 
 
 @lru_cache(maxsize=2 * MOST_REMEMBERED)

@@ -115,6 +115,15 @@ def unpack(content: bytes) -> Observation:
         ) from bad
 
 
+def is_sound(content: bytes) -> bool:
+    """Whether an observation's checksum fits."""
+    try:
+        inflate(content)
+    except (zlib.error, ValueError):
+        return False
+    return True
+
+
 def inflate(content: bytes) -> bytes:
     """Inflates with its checksum compared, up to ``MOST_BYTES``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,20 +20,70 @@ import httpx
 import pytest
 
 from rca.service.configuration import Configuration
+from rca.service.frames import SIZE, Answer, Call, encode, read_answer, read_call
 from rca.service.server import make_server
 from rca.service.state import Service
+from rca.service.worker import answer_call, load_operations
+from rca.service.workers import TooLongError, WorkerPool, error_of
 
 ADMIN = "a-token-for-tests-0123456789-0123456789"
 RCA = (sys.executable, "-c", "from rca.cli import main; main()")
 STORES = Path(__file__).resolve().parents[1] / "stores" / "conftest.py"
 
 
-class Running:
-    """A service that runs in a thread of the tests."""
+class Threads:
+    """What a pool of worker processes does, in threads: without the seconds that a process takes to start.
 
-    def __init__(self, configuration: Configuration) -> None:
+    Calls and answers go through the same frames. Nothing can be killed.
+    """
+
+    def __init__(self, pool: WorkerPool) -> None:
+        self.count = pool.count
+        self.waiting = 0
+        self._idle = asyncio.Semaphore(pool.count)
+        self._operations = load_operations()
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def call(
+        self,
+        operation: str,
+        parameters: Mapping[str, Any],
+        blobs: Sequence[bytes] = (),
+        *,
+        seconds: float,
+        progress: Callable[[str], None] | None = None,
+    ) -> Answer:
+        loop = asyncio.get_running_loop()
+        told = progress or (lambda _: None)
+
+        def work() -> Answer:
+            call = read_call(encode(Call(operation, dict(parameters), list(blobs)))[SIZE:])
+            done = answer_call(self._operations, call, lambda stage: loop.call_soon_threadsafe(told, stage))
+            return read_answer(encode(done)[SIZE:])
+
+        async with self._idle:
+            try:
+                async with asyncio.timeout(seconds):
+                    answer = await asyncio.to_thread(work)
+            except TimeoutError as bad:
+                raise TooLongError(f"{operation} took longer than {seconds:g} s") from bad
+        if answer.kind == "result":
+            return answer
+        raise error_of(answer)
+
+
+class Running:
+    """A service that runs in a thread of the tests; ``processes``: with the worker processes of real ones."""
+
+    def __init__(self, configuration: Configuration, *, processes: bool) -> None:
         self.configuration = configuration
         self.service = Service(configuration)
+        if not processes:
+            self.service.decoders = Threads(self.service.decoders)  # type: ignore[assignment]
+            self.service.analysts = Threads(self.service.analysts)  # type: ignore[assignment]
         listening = threading.Event()
         self.port = 0
 
@@ -65,9 +116,9 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, **facts: Any) -> Iterator[Running]:
+def running(folder: Path, *, processes: bool = False, **facts: Any) -> Iterator[Running]:
     plain = {"data": str(folder), "port": 0, "admin_token": ADMIN, "analysts": 1, "stop_seconds": 10.0}
-    started = Running(Configuration(**plain | facts))
+    started = Running(Configuration(**plain | facts), processes=processes)
     try:
         yield started
     finally:
@@ -79,7 +130,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The service that most tests share."""
     secrets = dict.fromkeys(("github_secrets", "pagerduty_secrets", "grafana_secrets"), ("a-shared-secret",))
     limits = {"header_seconds": 2.0, "idle_seconds": 2.0, "body_seconds": 6.0}
-    with running(tmp_path_factory.mktemp("service"), **secrets, **limits) as started:
+    with running(tmp_path_factory.mktemp("service"), processes=True, **secrets, **limits) as started:
         yield started
 
 
@@ -186,3 +237,9 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[..., Any]:
+    """Starts a service in a thread, on a folder, as a context."""
+    return running
