@@ -22,11 +22,10 @@ from limits import Limits
 
 from rca.service.judging import report_with_experience
 from rca.service.recalling import Remembered
-from rca.service.teaching import Label, learn, observe
+from rca.service.teaching import Label, learn
 from rca.settings import Settings
 from rca.simulator import simulate
 from rca.simulator.scenario import FAULTS
-from rca.stores.snapshots import pack_case
 
 FIRST_SEED = 50_000
 RUNS = 5
@@ -39,7 +38,7 @@ def main(count: int) -> int:
     kinds = sorted(FAULTS)
     for number in range(count):
         case, answer = simulate(seed=FIRST_SEED + number, fault=kinds[number % len(kinds)])
-        seen.append(observe({}, [pack_case(case)], lambda _: None).blobs[0])
+        seen.append(report_with_experience(case, Settings(), {})[1])
         labels.append(Label(answer.components[0] if answer.components else "", answer.kind, f"t{number % 5}"))
     limits.show("what is kept of an incident", sum(map(len, seen)) / count / 1e3, "kB")
     begin = time.process_time()

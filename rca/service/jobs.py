@@ -241,8 +241,6 @@ class JobRunner:
             prepared = Prepared(snapshot=asked.get("snapshot") or record.snapshot, notes=tuple(asked.get("notes", ())))
         known: dict[str, Any] = {"incident": job.incident, "history": self.graph is not None}
         known |= {"warnings": list(prepared.warnings), "notes": list(prepared.notes)}
-        if self.normal is not None:
-            known |= self.normal()
         if self.recall is not None:
             known |= await asyncio.to_thread(self.recall)
         answer = await self._ask(prepared.snapshot, progress, known, situated=prepared.situated)
@@ -304,7 +302,8 @@ class JobRunner:
     ) -> Answer:
         """The analysis of a snapshot; without what is ``known``, the untrained one."""
         content = await asyncio.to_thread(self._files.read, snapshot)
-        parameters: dict[str, Any] = {"top_k": self._configuration.top_k, **(known or {})}
+        normal = {} if self.normal is None else self.normal()
+        parameters: dict[str, Any] = {"top_k": self._configuration.top_k, **normal, **(known or {})}
         if self.graph is not None and not situated:
             near = await self.graph.around_snapshot(content)
             parameters |= near.parameters()

@@ -150,16 +150,15 @@ class Lessons(JobRunner):
 
     async def _look(self, words: Sequence[Feedback], progress: Progress) -> int:
         """Looks at incidents that this version of the engine has not seen; how many could not be looked at."""
-        seen = await asyncio.to_thread(self._seen, words)
-        new = [word.incident for word in words if word.incident not in seen]
+        there = await asyncio.to_thread(self._seen, words)
+        new = [word.incident for word in words if word.incident not in there]
         skipped = 0
         for done, incident in enumerate(new):
             progress(f"looking at incident {done + 1} of {len(new)}")
             try:
                 record = await asyncio.to_thread(self._store.incident, incident)
-                content = await asyncio.to_thread(self._files.read, record.snapshot)
-                seconds = self._configuration.analysis_seconds
-                answer = await self._pool.call("observe", {}, [content], seconds=seconds)
+                answer = await self._ask(record.snapshot, _nothing, {"incident": incident})
+                *_, seen, _ = answer.blobs
             except RCAError as error:
                 if isinstance(error, StoreError) and not isinstance(error, NotFoundError):
                     raise
@@ -167,7 +166,7 @@ class Lessons(JobRunner):
                 LOGGER.warning("nothing is learnt from", extra={"incident": incident, "problem": str(error)})
                 continue
             portrait = PortraitRecord(
-                incident=incident, job=f"seen-{secrets.token_hex(8)}", engine=rca.__version__, content=answer.blobs[0]
+                incident=incident, job=f"seen-{secrets.token_hex(8)}", engine=rca.__version__, content=seen
             )
             await asyncio.wrap_future(self._store.put_portrait(portrait))
         return skipped
@@ -218,6 +217,10 @@ class Lessons(JobRunner):
             return None if version == UNTRAINED else self._store.learned_version(version)
         except NotFoundError:  # it is gone, which a new one mends
             return None
+
+
+def _nothing(stage: str) -> None:
+    """How far one of many analyses is, nobody is told."""
 
 
 def fingerprint(words: Sequence[Feedback]) -> str:

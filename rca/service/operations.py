@@ -21,7 +21,7 @@ from rca.service.normal import merge_profiles, profile_hour, with_normal
 from rca.service.reading import Reference, describe_reference, read_window
 from rca.service.recalling import compare
 from rca.service.surrounding import history_of, look_near, situated, supplement
-from rca.service.teaching import learn, observe
+from rca.service.teaching import learn
 from rca.settings import Settings
 from rca.sources.bodies import Limits
 from rca.sources.naming import Naming, is_bare_address
@@ -198,7 +198,6 @@ OPERATIONS: dict[str, Callable[[dict[str, Any], list[bytes], Progress], Answer]]
     "assemble": assemble,
     "analyse": analyse,
     "compare": compare,
-    "observe": observe,
     "learn": learn,
     "push": push,
     "profile_hour": profile_hour,

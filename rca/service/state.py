@@ -105,6 +105,7 @@ class Service:
         self.runner.normal = self.normality.known
         self.background.append(self.normality.run)
         self.lessons = Lessons(self.configuration, self.store, self.files, self.metrics)
+        self.lessons.graph, self.lessons.normal = self.runner.graph, self.runner.normal
         self.alerting = Alerting(self)
         self.alerting.attach()
         await self.runner.start()

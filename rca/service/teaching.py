@@ -1,4 +1,4 @@
-"""What a worker process does in a lesson: look at snapshots that were not looked at yet, and learn."""
+"""What a worker process does in a lesson, once all snapshots were looked at: learn."""
 
 from __future__ import annotations
 
@@ -14,14 +14,10 @@ from rca.learning.confirmed import Confirmed, confirm
 from rca.learning.lesson import learn as learn_lesson
 from rca.learning.storage import WEIGHTS
 from rca.learning.versions import CARD, CURRENT, Pointer
-from rca.pipeline import trace_causes
 from rca.service.frames import Answer
-from rca.settings import Settings
 from rca.similar.kind_storage import pack_kinds
 from rca.similar.kinds import learn_kinds
-from rca.similar.observation import Observation, look, pack, unpack
-from rca.stages import Stages
-from rca.stores.snapshots import unpack_case
+from rca.similar.observation import Observation, unpack
 
 Progress = Callable[[str], None]
 # What the weights of a service are called in reports.
@@ -45,13 +41,6 @@ class Came(msgspec.Struct):
     confirmed: int
     taught: int
     card: str = ""
-
-
-def observe(parameters: dict[str, Any], blobs: list[bytes], progress: Progress) -> Answer:
-    """What the untrained analysis sees of a snapshot."""
-    case = unpack_case(blobs[0], where="snapshot")
-    context, graph, ranking = trace_causes(case, Settings(), Stages())
-    return Answer("result", {}, [pack(look(context, graph, ranking))])
 
 
 def learn(parameters: dict[str, Any], blobs: list[bytes], progress: Progress) -> Answer:
