@@ -125,7 +125,7 @@ def export(
     tenant: TenantOption = None,
 ) -> None:
     """Write the topology, or the causality graph of a past incident, for other tools."""
-    from rca.knowledge.picture import FORMS
+    from rca.knowledge.script import FORMS
 
     check_writable(out)
     text = FORMS[form](_picture(graph, tenant, at, near, hops, incident))

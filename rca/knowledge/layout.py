@@ -6,6 +6,7 @@ within them (Sugiyama, Tagawa and Toda 1981).
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 
 import numpy as np
@@ -15,7 +16,8 @@ from scipy.sparse import csgraph
 from rca.knowledge.picture import Picture
 
 COLUMN, ROW = 236, 42  # pixels at 100 %
-MOST_ROWS = 60  # a longer column is folded: thousands of nodes stay in sight
+FEWEST_ROWS = 60  # a longer column is folded: thousands of nodes stay in sight
+SHAPE = 1.5  # width by height of a screen, which a large graph is folded to fill
 
 
 def lay_out(picture: Picture) -> list[tuple[int, int]]:
@@ -32,11 +34,12 @@ def lay_out(picture: Picture) -> list[tuple[int, int]]:
     for node in range(size):
         rows[column[node] if node in linked else last + 1].append(node)
     order = _order(rows, pairs)
+    most = max(FEWEST_ROWS, math.isqrt(int(size * COLUMN / ROW / SHAPE)))
     places: list[tuple[int, int]] = [(0, 0)] * size
     x = 0
     for each in sorted(order):
-        for begin in range(0, len(order[each]), MOST_ROWS):
-            part = order[each][begin : begin + MOST_ROWS]
+        for begin in range(0, len(order[each]), most):
+            part = order[each][begin : begin + most]
             for row, node in enumerate(part):
                 places[node] = (x, int((row - len(part) / 2) * ROW))
             x += COLUMN

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rca.knowledge.claims import KnownTopology
-from rca.knowledge.cypher import literal
 from rca.knowledge.records import PastIncident
 from rca.types import SECOND, to_text
 
 SCHEMA = "rca.graph/1"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 cannot hold
+_NETWORKX_OWN = "node_for_adding"  # its reader takes no attribute of that name
 Value = str | int | float
 
 
@@ -162,45 +163,29 @@ def to_graphml(picture: Picture) -> str:
     for node in picture.nodes:
         named: dict[str, Value] = {"id": node.id, "label": node.label, "group": node.group, "marked": node.marked}
         graph.add_node(number[node.id])
-        graph.nodes[number[node.id]].update(_attributes({**node.facts, **named}))
+        graph.nodes[number[node.id]].update(_attributes(named, node.facts))
     for edge in picture.edges:
         ends = number[edge.source], number[edge.target]
         graph.add_edge(*ends)
-        graph.edges[ends].update(_attributes({**edge.facts, "label": edge.label}))
+        graph.edges[ends].update(_attributes({"label": edge.label}, edge.facts))
     return "\n".join(nx.generate_graphml(graph)) + "\n"
 
 
-def to_cypher(picture: Picture) -> str:
-    """A script that makes the graph in a Neo4j of one's own; run it with cypher-shell or the browser.
-
-    Names appear only within texts, where quotes and backslashes are escaped.
-    """
-    of_node, of_edge = {
-        "topology": ("Component", "DEPENDS_ON"),
-        "causality": ("Event", "MAY_HAVE_CAUSED"),
-    }[picture.form]
-    lines = [f"// {picture.form}: {len(picture.nodes)} nodes, {len(picture.edges)} edges"]
-    for node in picture.nodes:
-        facts = {**node.facts, "label": node.label, "marked": node.marked}
-        lines.append(f"MERGE (n:{of_node} {{id: {literal(node.id)}}}) SET n += {_map(facts)};")
-    for edge in picture.edges:
-        ends = f"MATCH (a:{of_node} {{id: {literal(edge.source)}}}), (b:{of_node} {{id: {literal(edge.target)}}})"
-        lines.append(f"{ends} MERGE (a)-[r:{of_edge}]->(b) SET r += {_map({**edge.facts, 'label': edge.label})};")
-    return "\n".join(lines) + "\n"
+def _attributes(own: dict[str, Value], facts: dict[str, Value]) -> dict[str, Value]:
+    """The picture's own and the facts, as XML can hold them."""
+    names = free_names([_NOT_XML.sub("\ufffd", fact) for fact in facts], (*own, _NETWORKX_OWN))
+    return {name: _xml(value) for name, value in (*own.items(), *zip(names, facts.values(), strict=True))}
 
 
-FORMS = {"json": to_json, "graphml": to_graphml, "cypher": to_cypher}
-
-
-def _attributes(facts: dict[str, Value]) -> dict[str, Value]:
-    return {_NOT_XML.sub("\ufffd", key): _xml(value) for key, value in facts.items()}
+def free_names(names: Sequence[str], taken: Iterable[str]) -> list[str]:
+    """The same names, with underscores where one is taken, by another one or before."""
+    found = dict.fromkeys(taken)
+    for name in names:
+        while name in found:
+            name += "_"
+        found[name] = None
+    return list(found)[-len(names) :] if names else []
 
 
 def _xml(value: Value) -> Value:
     return _NOT_XML.sub("\ufffd", value) if isinstance(value, str) else value
-
-
-def _map(facts: dict[str, Value]) -> str:
-    """A map of facts; what is no plain name becomes one, as backquoted names have traps of their own."""
-    names = {re.sub(r"[^A-Za-z0-9_]", "_", name) or "_": value for name, value in facts.items()}
-    return "{" + ", ".join(f"`{name}`: {literal(value)}" for name, value in names.items()) + "}"

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import uuid
 from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-import networkx as nx
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -19,11 +17,11 @@ from rca.cli import app
 from rca.errors import InputError
 from rca.knowledge import Knowledge, open_knowledge
 from rca.knowledge.cypher import foreign_name, literal, schema_versions
-from rca.knowledge.layout import lay_out
 from rca.knowledge.memory import MemoryStore
 from rca.knowledge.page import render_graph
-from rca.knowledge.picture import picture_of_incident, picture_of_topology, to_cypher, to_graphml, to_json
+from rca.knowledge.picture import picture_of_topology
 from rca.knowledge.rows import Batch
+from rca.knowledge.script import to_cypher
 from rca.topology import Topology
 
 _spec = spec_from_file_location("history", Path(__file__).with_name("history.py"))
@@ -131,22 +129,6 @@ def test_what_neo4j_refused_is_shown_retried_and_dropped(
     assert run("graph", "sync", "--graph", address, "--drop", shown.stdout.split()[0]).stdout == "Nothing waits\n"
 
 
-def test_pictures_are_the_same_in_every_form() -> None:
-    knowledge = Knowledge(MemoryStore())
-    knowledge.record_topology(history.SHOP, source="yaml", at=START)
-    knowledge.record_incident(history.REPORTS[0])
-    for picture in (
-        picture_of_topology(knowledge.topology_at(START)),
-        picture_of_incident(knowledge.incident("one")),
-    ):
-        document = json.loads(to_json(picture))
-        graphml = nx.parse_graphml(to_graphml(picture))
-        script = to_cypher(picture)
-        assert len(document["nodes"]) == graphml.number_of_nodes() == script.count("MERGE (n:")
-        assert len(document["edges"]) == graphml.number_of_edges() == script.count("MERGE (a)-[r:")
-        assert len(set(lay_out(picture))) == len(picture.nodes)
-
-
 def test_a_hostile_name_stays_a_name_in_page_and_script(neo4j_store) -> None:
     knowledge = Knowledge(MemoryStore())
     knowledge.record_topology(Topology.from_edges([(BAD, "b")], attributes={BAD: {BAD: BAD}}), source="yaml", at=1)
@@ -175,19 +157,3 @@ def test_the_schema_has_versions_and_needs_no_enterprise_edition() -> None:
     assert len(versions) == 1
     assert all("IF NOT EXISTS" in statement for version in versions for statement in version)
     assert not any("NODE KEY" in statement or "NOT NULL" in statement for version in versions for statement in version)
-
-
-def test_the_page_runs_in_a_browser(tmp_path: Path) -> None:
-    browser = shutil.which("chromium")
-    if browser is None:
-        pytest.skip("chromium is not installed")
-    knowledge = Knowledge(MemoryStore())
-    knowledge.record_incident(history.REPORTS[0])
-    page = tmp_path / "graph.html"
-    page.write_text(render_graph(picture_of_incident(knowledge.incident("one"))), encoding="utf-8")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-    flags += ["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'browser'}", "--dump-dom"]
-    shown = subprocess.run([browser, *flags, page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
-    drawn = re.sub(r"<script.*?</script>", "", shown.stdout, flags=re.DOTALL)
-    assert "May have caused (1)" in drawn
-    assert history.RULES[0].name in drawn

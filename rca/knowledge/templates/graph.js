@@ -3,8 +3,12 @@
   const graph = JSON.parse(document.getElementById("data").textContent);
   const canvas = document.getElementById("view"), side = document.getElementById("side");
   const search = document.getElementById("search"), pen = canvas.getContext("2d");
+  const note = document.getElementById("note");
   const WIDTH = 168, HEIGHT = 24;
+  const MOST_EDGES = 3000; // in sight at once: more tell nothing, and take seconds to draw
+  const MOST_NAMED = 200; // in a list
   const place = new Map(graph.nodes.map((node, i) => [node.id, graph.places[i]]));
+  const lines = graph.edges.map((edge) => [place.get(edge.source), place.get(edge.target), edge]);
   const byId = new Map(graph.nodes.map((node) => [node.id, node]));
   const out = new Map(), into = new Map();
   for (const edge of graph.edges) {
@@ -34,11 +38,16 @@
       surface: color("--surface"), line: color("--line") };
     const seen = (x, y, margin) => x * scale + left > -margin && x * scale + left < width + margin &&
       y * scale + top > -margin && y * scale + top < height + margin;
-    for (const edge of graph.edges) {
+    const own = [], others = [], margin = lines.length > MOST_EDGES ? 0 : Infinity;
+    for (const line of lines) {
+      if (chosen !== null && (line[2].source === chosen || line[2].target === chosen)) own.push(line);
+      else if (seen(line[0][0], line[0][1], margin) || seen(line[1][0], line[1][1], margin)) others.push(line);
+    }
+    const many = others.length > MOST_EDGES;
+    say(hits.size ? `${hits.size.toLocaleString("en")} found` :
+      many ? "Too many edges to draw: zoom in, search, or click a node for its own" : "");
+    for (const [[ax, ay], [bx, by], edge] of many ? own : [...others, ...own]) {
       const near = chosen !== null && (edge.source === chosen || edge.target === chosen);
-      if (chosen !== null && !near && graph.edges.length > 3000) continue;
-      const [ax, ay] = place.get(edge.source), [bx, by] = place.get(edge.target);
-      if (!seen(ax, ay, 900) && !seen(bx, by, 900)) continue;
       const weight = Number(edge.facts.weight ?? edge.facts.confidence ?? 0.5);
       pen.strokeStyle = near ? ink.cause : ink.edge;
       pen.globalAlpha = near ? 1 : chosen === null ? 0.35 + 0.4 * weight : 0.15;
@@ -56,11 +65,13 @@
       pen.strokeStyle = node.id === chosen ? ink.ink : mark ?? ink.line;
       pen.lineWidth = node.id === chosen || mark || hits.has(node.id) ? 2.4 : 1.2;
       pen.beginPath();
-      pen.roundRect(x - WIDTH / 2, y - HEIGHT / 2, WIDTH, HEIGHT, 5);
+      if (scale < 0.2) pen.rect(x - WIDTH / 2, y - HEIGHT / 2, WIDTH, HEIGHT);
+      else pen.roundRect(x - WIDTH / 2, y - HEIGHT / 2, WIDTH, HEIGHT, 5);
       pen.fill();
       pen.stroke();
       pen.fillStyle = `hsl(${hue(node.group)} 55% ${dark.matches ? 62 : 45}%)`;
-      pen.fillRect(x - WIDTH / 2 + 4, y - 6, 4, 12);
+      if (scale < 0.2) pen.fillRect(x - WIDTH / 2 + 20, y - 8, WIDTH - 40, 16);
+      else pen.fillRect(x - WIDTH / 2 + 4, y - 6, 4, 12);
       if (scale > 0.35) {
         pen.fillStyle = ink.ink;
         pen.font = "11.5px system-ui, sans-serif";
@@ -87,6 +98,7 @@
   }
 
   const shorten = (text) => { const all = [...text]; return all.length > 22 ? all.slice(0, 21).join("") + "…" : text; };
+  const say = (text) => { if (note.textContent !== text) note.textContent = text; };
   const redraw = () => { if (!queued) { queued = true; requestAnimationFrame(draw); } };
 
   function fit() {
@@ -124,11 +136,11 @@
     if (!edges || !edges.length) return;
     add(side, "h3", `${title} (${edges.length})`);
     const list = add(side, "ul");
-    for (const edge of edges.slice(0, 200)) {
+    for (const edge of edges.slice(0, MOST_NAMED)) {
       const told = Object.entries(edge.facts).filter(([, value]) => value !== "").map(([k, v]) => `${k} ${v}`).join(", ");
       const link = add(add(list, "li"), "button", byId.get(edge[end]).label);
       add(link, "div", `${edge.label}: ${told}`).className = "dim";
-      link.addEventListener("click", () => choose(edge[end], true));
+      link.addEventListener("click", () => { choose(edge[end], true); side.firstChild.focus(); });
     }
   }
 
@@ -137,7 +149,7 @@
     side.replaceChildren();
     if (id !== null) {
       const node = byId.get(id);
-      add(side, "h2", node.label);
+      add(side, "h2", node.label).tabIndex = -1; // takes the focus from the link that led here
       facts(node.marked ? { role: node.marked, ...node.facts } : node.facts);
       const causal = graph.form === "causality";
       ends(causal ? "May have been caused by" : "Is used by", into.get(id), "source");
@@ -189,7 +201,19 @@
       Object.values(node.facts).some((value) => String(value).toLowerCase().includes(text))) : [];
     hits = new Set(found.map((node) => node.id));
     if (jump && found.length) choose(found[next++ % found.length].id, true);
+    else if (text) list(found);
+    else choose(chosen, false);
     redraw();
+  }
+
+  function list(found) {
+    side.replaceChildren();
+    add(side, "h3", `Found (${found.length})`);
+    const names = add(side, "ul");
+    for (const node of found.slice(0, MOST_NAMED)) {
+      const link = add(add(names, "li"), "button", node.label);
+      link.addEventListener("click", () => { choose(node.id, true); side.firstChild.focus(); });
+    }
   }
   search.addEventListener("input", () => { next = 0; find(false); });
   search.addEventListener("keydown", (e) => { if (e.key === "Enter") find(true); });
