@@ -31,7 +31,7 @@ def main() -> None:
     source = sys.stdin.buffer
     while header := source.read(SIZE):
         call = read_call(source.read(int.from_bytes(header, "big")))
-        _send(output, _answer(operations, call, lambda stage: _send(output, Answer("progress", {"stage": stage}))))
+        _send(output, answer_call(operations, call, lambda stage: _send(output, Answer("progress", {"stage": stage}))))
         del call
 
 
@@ -49,9 +49,10 @@ def load_operations(*, rehearsed: bool = False) -> dict[str, Callable[[dict[str,
     return OPERATIONS
 
 
-def _answer(
+def answer_call(
     operations: dict[str, Callable[[dict[str, Any], list[bytes], Progress], Answer]], call: Call, progress: Progress
 ) -> Answer:
+    """What an operation makes of a call; whatever it raises becomes an answer as well."""
     try:
         return operations[call.operation](call.parameters, call.blobs, progress)
     except RCAError as error:

@@ -104,10 +104,7 @@ class WorkerPool:
                 answer = await worker.ask(Call(operation, dict(parameters), list(blobs)), progress)
             sound = True
         except TimeoutError as bad:
-            raise TooLongError(
-                f"{operation} took longer than {seconds:g} s",
-                remedy="Take a shorter window or baseline, or raise analysis_seconds",
-            ) from bad
+            raise too_long(operation, seconds) from bad
         except (OSError, asyncio.IncompleteReadError) as bad:
             raise WorkerDiedError(
                 f"the process died while it was to {operation}",
@@ -120,7 +117,7 @@ class WorkerPool:
                 self._replace(worker)
         if answer.kind == "result":
             return answer
-        raise _error_of(answer)
+        raise error_of(answer)
 
     async def _take(self) -> _Worker:
         """A worker that is idle and alive."""
@@ -221,7 +218,16 @@ class _Worker:
         return read_answer(await process.stdout.readexactly(size))
 
 
-def _error_of(answer: Answer) -> RCAError:
+def too_long(operation: str, seconds: float) -> TooLongError:
+    """The error of a piece of work that took longer than ``seconds``."""
+    return TooLongError(
+        f"{operation} took longer than {seconds:g} s",
+        remedy="Take a shorter window or baseline, or raise analysis_seconds",
+    )
+
+
+def error_of(answer: Answer) -> RCAError:
+    """The error that an answer without a result tells of."""
     values = answer.values
     if answer.kind == "broken":
         return WorkerDiedError(str(values["problem"]), remedy="Report what the log of the service says")

@@ -24,7 +24,7 @@ from rca.service.frames import SIZE, Answer, Call, encode, read_answer, read_cal
 from rca.service.server import make_server
 from rca.service.state import Service
 from rca.service.worker import answer_call, load_operations
-from rca.service.workers import TooLongError, WorkerPool, error_of
+from rca.service.workers import WorkerPool, error_of, too_long
 
 ADMIN = "a-token-for-tests-0123456789-0123456789"
 RCA = (sys.executable, "-c", "from rca.cli import main; main()")
@@ -69,7 +69,7 @@ class Threads:
                 async with asyncio.timeout(seconds):
                     answer = await asyncio.to_thread(work)
             except TimeoutError as bad:
-                raise TooLongError(f"{operation} took longer than {seconds:g} s") from bad
+                raise too_long(operation, seconds) from bad
         if answer.kind == "result":
             return answer
         raise error_of(answer)
@@ -237,6 +237,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def threads() -> type[Threads]:
+    """What stands for a pool of processes."""
+    return Threads
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,8 +18,6 @@ import httpx
 import pytest
 
 from rca.notify.endpoints import Source, Target
-from rca.service.configuration import Configuration
-from rca.service.server import make_server
 from rca.types import SECOND, to_text
 
 ADMIN = "a-token-for-tests-0123456789-0123456789"
@@ -152,40 +149,22 @@ def outside() -> Iterator[Outside]:
 
 
 @pytest.fixture(scope="module")
-def patient(outside: Outside, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def patient(
+    outside: Outside, start: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
     """A service that looks into an incident once."""
-    with serving(tmp_path_factory.mktemp("patient"), **outside.endpoints()) as client:
+    with start(tmp_path_factory.mktemp("patient"), **outside.endpoints()) as running, running.client() as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def eager(outside: Outside, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def eager(
+    outside: Outside, start: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
     """A service that looks into an incident a second time after a second."""
     facts = {**outside.endpoints(), "follow_up_seconds": 1.0, "most_analyses": 2}
-    with serving(tmp_path_factory.mktemp("eager"), **facts) as client:
+    with start(tmp_path_factory.mktemp("eager"), **facts) as running, running.client() as client:
         yield client
-
-
-@contextmanager
-def serving(folder: Path, **facts: Any) -> Iterator[httpx.Client]:
-    listening = threading.Event()
-    ports: list[int] = []
-
-    def started(port: int) -> None:
-        ports.append(port)
-        listening.set()
-
-    plain = {"data": str(folder), "port": 0, "admin_token": ADMIN, "analysts": 1, "stop_seconds": 10.0}
-    server = make_server(Configuration(**plain | facts), started=started)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    assert listening.wait(120)
-    headers = {"Authorization": f"Bearer {ADMIN}"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{ports[0]}", headers=headers, timeout=60) as client:
-        yield client
-    server.should_exit = True
-    thread.join(30)
-    assert not thread.is_alive()
 
 
 def alertmanager(detected: float, *components: str, status: str = "firing", group: str) -> dict[str, Any]:
