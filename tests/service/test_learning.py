@@ -23,6 +23,7 @@ from rca.cli import app
 from rca.errors import ModelError
 from rca.service.experience import Experience
 from rca.service.recalling import learned_weights
+from rca.service.workers import WorkerPool
 from rca.stores import open_store
 
 SERVICES = ("ads", "bank", "cart", "desk", "edge", "feed")
@@ -41,7 +42,7 @@ def series(component: str, metric: str, healthy: float, faulty: float, rng: np.r
 def window(number: int) -> tuple[dict[str, Any], str, str]:
     """A window, its cause and the kind: the cause shows one small sign, a bystander two large ones.
 
-    The untrained answer is wrong in half of them.
+    The untrained answer is often wrong.
     """
     rng = np.random.default_rng(number)
     root, bystander = (SERVICES[i] for i in rng.choice(len(SERVICES), 2, replace=False))
@@ -97,6 +98,14 @@ def learn(client: httpx.Client) -> dict[str, Any]:
     assert finished(client, queued.json()["id"])["state"] == "done"
     told: dict[str, Any] = client.get("/api/v1/learned").json()
     return told
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lessons_in_threads(threads: Any) -> Iterator[None]:
+    """Only the service that is killed in a lesson gives it in a process of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rca.service.lessons.WorkerPool", lambda *args, **named: threads(WorkerPool(*args, **named)))
+        yield
 
 
 @dataclass(frozen=True)
@@ -186,16 +195,19 @@ def test_the_next_page_names_the_version_and_what_ended_the_nearest_incident(cli
 
 def test_accuracy_is_measured_on_what_was_answered_before_people_said_what_it_was(client: httpx.Client) -> None:
     held = client.get("/api/v1/learned").json()["versions"][0]["held_out"]
+    before = client.post("/api/v1/evaluate", json={}).json()
     for number in range(3):  # analysed again, by weights that know the answer
         again = client.post(f"/api/v1/incidents/i-{number:03d}/analyses", params={"wait": 60})
         assert named(again.json()) == "0001"
     measured = client.post("/api/v1/evaluate", json={}).json()
+    assert measured == before
     assert measured["incidents"] == 26
-    assert measured["measures"]["AC@1"] == pytest.approx(held["untrained"]["AC@1"], abs=1e-6)
+    assert measured["measures"]["AC@1"] < held["learned"]["AC@1"]
     assert measured["held_out"] == {"version": "0001", "incidents": 26, **held}
     job = client.post("/api/v1/evaluate", json={"replay": True}).json()
     assert finished(client, job["id"])["state"] == "done"
-    assert client.get(f"/api/v1/jobs/{job['id']}/result").json()["measures"] == measured["measures"]
+    replayed = client.get(f"/api/v1/jobs/{job['id']}/result").json()["measures"]
+    assert replayed["AC@1"] == pytest.approx(held["untrained"]["AC@1"], abs=1e-6)
 
 
 def test_a_lesson_looks_at_snapshots_that_no_analysis_of_this_engine_saw(client: httpx.Client, served: Any) -> None:
@@ -236,7 +248,7 @@ def test_what_a_service_learnt_is_shown_and_taken_back_by_command(served: Any, m
     assert "in use now" in run()
     shown = run("show")
     assert "26 incidents are confirmed" in shown
-    assert "pool_wait" in shown
+    assert "weight (log odds)" in shown
     assert "is in use; it learns again when it is told to" in run("rollback")
     assert "somebody went back" in run("show")
     assert "the untrained answer is in use" in run("rollback", "--untrained")
