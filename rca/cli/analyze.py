@@ -78,7 +78,8 @@ def analyze(
     from rca.pipeline import analyze as explain
 
     report = explain(given, settings, learned=learned, precedents=precedents)
-    report = replace(report, warnings=(*warnings, *report.warnings))
+    degraded = tuple(warning for warning in warnings if warning.startswith("degraded:"))
+    report = replace(report, warnings=(*warnings, *report.warnings), degraded=(*degraded, *report.degraded))
     if form == "json":
         from rca.report.document import to_json
 

@@ -71,6 +71,23 @@ def record(
     output().print(f"{len(topology.components)} components, {len(topology.caller)} dependencies recorded")
 
 
+@app.command("retract")
+def retract(
+    source: Annotated[str, typer.Option("--source", help="Whose word to take back.")],
+    since: Annotated[
+        str | None, typer.Option("--since", help="Only of this time and later; default: all that it ever said.")
+    ] = None,
+    graph: GraphOption = None,
+    tenant: TenantOption = None,
+) -> None:
+    """Take back what a source has said, as after a wrong file or a wrong clock."""
+    from rca.knowledge.rows import BEGINNING
+
+    with open_graph(graph, tenant) as knowledge:
+        count = knowledge.retract(source, since=to_time(since, BEGINNING))
+    output().print(f"{count} claims of {printable(source)} taken back or changed")
+
+
 @app.command("cmdb")
 def cmdb(
     server: Annotated[str, typer.Argument(metavar="URI", help="The Neo4j server that holds the CMDB.")],

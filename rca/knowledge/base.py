@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rca.errors import InputError, NotFoundError
-from rca.knowledge.claims import KnownTopology, claims_of, merge_claims, rows_of, succeed
+from rca.knowledge.claims import Claims, KnownTopology, claims_of, merge_claims, rows_of, succeed, withdraw
 from rca.knowledge.protocol import GraphStore, Rows
 from rca.knowledge.questions import QUESTIONS, Answer
 from rca.knowledge.reading import past_incident
-from rca.knowledge.records import NO_CHANGE, Feedback, PastIncident, Resolution
+from rca.knowledge.records import NO_CHANGE, Feedback, PastIncident, Resolution, latest_judgement
 from rca.knowledge.rows import BEGINNING, FOREVER, LONGEST_SHORT_KEY, Batch, Row, check_key, storable
 from rca.knowledge.writing import batch_of, change_row, feedback_row, resolution_row
 
@@ -81,6 +81,16 @@ class Knowledge:
         standing = self.store.claims(at, source=source, later=True)
         whole = source in COMPLETE if complete is None else complete
         self.store.write(Batch(rows=rows_of(succeed(standing, fresh, at, complete=whole, expires=expires))))
+
+    def retract(self, source: str, *, since: int = BEGINNING) -> int:
+        """Takes back what a source has said of a time (ns) and later, as if it had then fallen silent; how many claims.
+
+        What it had said before holds again where it ended it only then. Repairs a wrong file, or a wrong clock.
+        """
+        said = self.store.claims(BEGINNING, source=check_key(source, "the source", LONGEST_SHORT_KEY), later=True)
+        undone = Claims(components=withdraw(said.components, since), dependencies=withdraw(said.dependencies, since))
+        self.store.write(Batch(rows=rows_of(undone)))
+        return len(undone.components) + len(undone.dependencies)
 
     def topology_at(self, at: int, *, least: float = 0.0) -> KnownTopology:
         """The whole topology as of a time (ns), without dependencies below the confidence ``least``."""
@@ -239,5 +249,5 @@ def _unsuspected(incident: str, change: str) -> Row:
 
 
 def _confirmed(words: Sequence[Row]) -> bool:
-    latest = max(words, key=lambda row: (row["at"], row["by"]), default=None)
+    latest = latest_judgement(words)
     return latest is not None and latest["verdict"] == "confirmed"

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from rca.errors import InputError
-from rca.knowledge.rows import FOREVER, LONGEST_SHORT_KEY, Row, check_key, storable
+from rca.knowledge.rows import BEGINNING, FOREVER, LONGEST_SHORT_KEY, Row, check_key, storable
 from rca.topology import Topology
 from rca.types import to_text
 
@@ -230,6 +230,18 @@ def _succeed(
             written.append(before._replace(valid_to=at))
         elif expires is not None and before.last_seen < at - expires:
             written.append(before._replace(valid_to=before.last_seen + 1))
+    return written
+
+
+def withdraw(claims: Iterable[Claim], since: int) -> list[Claim]:
+    """The claims to write so that nothing of them was said at ``since`` (ns) or later."""
+    written: list[Claim] = []
+    for claim in claims:
+        if claim.valid_from >= since:
+            written.append(claim._replace(valid_to=BEGINNING))  # never held
+        elif claim.last_seen >= since or since <= claim.valid_to < FOREVER:
+            last_seen = min(claim.last_seen, since - 1)
+            written.append(claim._replace(last_seen=last_seen, valid_to=FOREVER))
     return written
 
 

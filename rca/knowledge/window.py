@@ -44,10 +44,10 @@ def situate(knowledge: Knowledge, case: Case, *, hops: int = HOPS, callers: int 
     if unknown or not known.topology.components:
         what = f"{', '.join(unknown[:3])}" if unknown else "any component"
         warnings.append(f"the graph knows nothing of {what} at {to_text(at)}")
-    else:
+    if known.topology.components:
         topology = known.topology if case.topology is None else case.topology.merge(known.topology)
         case = replace(case, topology=topology)
-        if not whole:
+        if not whole and not unknown:  # who knows what is far from a stranger
             case, left_out = _narrow(case, _far(knowledge, case, known))
             if left_out:
                 warnings.append(

@@ -101,6 +101,7 @@ def test_an_analysis_takes_its_topology_from_the_graph_and_says_when_it_is_old(r
     assert document["root_causes"][0]["component"] == "images"
     document = json.loads(run("analyze", case, "--graph", "bolt://127.0.0.1:1", "--format", "json").stdout)
     assert document["warnings"][0].startswith("degraded: the topology is the last one known here")
+    assert document["degraded"] == document["warnings"][:1]
     assert document["root_causes"][0]["component"] == "images"
 
 

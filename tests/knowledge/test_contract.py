@@ -40,7 +40,7 @@ def confirm(
     )
 
 
-def everything(knowledge: Knowledge) -> object:
+def everything(knowledge: Knowledge) -> tuple[object, ...]:
     answers = [knowledge.ask(question).rows for question in ("causes", "deployments", "rules", "blast_radius", "teams")]
     return list(knowledge.incidents(reports=True)), answers, knowledge.topology_at(START).confidence
 
@@ -97,6 +97,53 @@ def test_sources_that_agree_make_a_dependency_surer_and_a_sure_source_wins_over_
     assert known.topology.kinds["b"] == "database"
     assert known.topology.weight.tolist() == [12.0]
     assert knowledge.topology_at(5, least=0.96).topology.caller.size == 0
+
+
+def test_what_a_source_said_can_be_taken_back(knowledge: Knowledge) -> None:
+    for at, edge in ((100, ("a", "b")), (200, ("a", "c")), (9_000_000_000_000_000_000, ("a", "d"))):
+        knowledge.record_topology(Topology.from_edges([edge]), source="yaml", at=at)
+    knowledge.record_topology(Topology.from_edges([("a", "e")]), source="spans", at=150)
+    with pytest.raises(InputError, match="again later"):  # than the year 2255
+        knowledge.record_topology(Topology.from_edges([("a", "f")]), source="yaml", at=300)
+    for _ in range(2):
+        knowledge.retract("yaml", since=200)
+    edges = {at: list(knowledge.topology_at(at).confidence) for at in (120, 250, 9_100_000_000_000_000_000)}
+    assert edges == {
+        120: [("a", "b")],
+        250: [("a", "b"), ("a", "e")],
+        9_100_000_000_000_000_000: [("a", "b"), ("a", "e")],
+    }
+    knowledge.record_topology(Topology.from_edges([("a", "f")]), source="yaml", at=300)
+    assert [list(knowledge.topology_at(at).confidence) for at in (299, 300)] == [
+        [("a", "b"), ("a", "e")],
+        [("a", "e"), ("a", "f")],
+    ]
+    knowledge.retract("yaml")
+    assert list(knowledge.topology_at(300).confidence) == [("a", "e")]
+    assert knowledge.topology_at(300).topology.components == ("a", "e")
+
+
+def test_sources_that_contradict_each_other_all_count_and_the_surest_says_what_a_thing_is(knowledge: Knowledge) -> None:
+    claims = {
+        "kubernetes": Topology.from_edges([("web", "cart")], hosts={"cart": "node-2"}),
+        "yaml": Topology.from_edges([("web", "cart", 5.0)], kinds={"cart": "cache"}, hosts={"cart": "node-1"}),
+        "spans": Topology.from_edges([("cart", "web", 70.0)]),
+        "cmdb": Topology.from_edges([("web", "old")], kinds={"cart": "database"}, attributes={"cart": {"team": "x"}}),
+        "lineage": Topology.from_edges([("cart", "orders")], kinds={"orders": "dataset", "cart": "job"}),
+    }
+    for source in sorted(claims):
+        knowledge.record_topology(claims[source], source=source, at=START)
+    known = knowledge.topology_at(START)
+    assert known.sources["cart"] == tuple(sorted(claims))
+    assert known.confidence == {
+        ("cart", "orders"): 0.9,
+        ("cart", "web"): 0.95,
+        ("web", "cart"): 0.99,
+        ("web", "old"): 0.7,
+    }
+    assert known.topology.hosts == {"cart": "node-2"}
+    assert known.topology.kinds == {"cart": "job", "orders": "dataset"}
+    assert known.topology.attributes == {"cart": {"team": "x"}}
 
 
 def test_the_same_topology_again_changes_nothing(knowledge: Knowledge) -> None:
@@ -209,6 +256,20 @@ def test_the_latest_word_about_a_cause_counts(filled: Knowledge) -> None:
     assert filled.incident("one").settled.state == "wrong"
     assert [word.by for word in filled.incident("one").feedback] == ["bob", "ann", "bob"]
     assert list(filled.incidents(confirmed=True)) == []
+
+
+def test_a_note_judges_nothing_and_is_kept(filled: Knowledge) -> None:
+    before = everything(filled)
+    noted = Feedback(incident="one", by="bob", at=9, verdict="note", component="pay", note="look at the pool")
+    filled.give_feedback(noted)
+    found = filled.incident("one")
+    assert found.feedback == (noted,)
+    assert found.settled.state == "believed"
+    assert everything(filled)[1:] == before[1:]
+    confirm(filled, "one", "cart", at=5)
+    assert filled.incident("one").settled.state == "confirmed"
+    assert [incident.id for incident in filled.incidents(confirmed=True)] == ["one"]
+    assert filled.ask("causes").rows[0]["confirmed"] == 1
 
 
 def test_confirmed_incidents_can_be_gone_through_with_their_signatures(filled: Knowledge) -> None:

@@ -13,6 +13,7 @@ from rca.knowledge.asynchronous import AsyncKnowledge
 from rca.knowledge.memory import MemoryStore
 from rca.knowledge.window import situate
 from rca.topology import Topology
+from rca.types import Symptom
 
 _spec = spec_from_file_location("history", Path(__file__).with_name("history.py"))
 assert _spec is not None
@@ -64,6 +65,18 @@ def test_a_symptom_that_the_graph_does_not_know_is_said(shop) -> None:
     situation = situate(knowledge, case)
     assert situation.warnings[0].startswith("the graph knows nothing of shop at ")
     assert situation.case is case
+
+
+def test_of_a_symptom_that_the_graph_does_not_know_nothing_is_left_out_and_the_rest_is_used(
+    shop, knowledge: Knowledge
+) -> None:
+    case = replace(shop.case(), topology=None)
+    stranger = replace(case.incident, symptoms=(*case.incident.symptoms, Symptom(component="stranger")))
+    situation = situate(knowledge, replace(case, incident=stranger), hops=1)
+    assert situation.warnings[0].startswith("the graph knows nothing of stranger at ")
+    assert situation.case.topology is not None
+    assert set(situation.case.topology.components) >= {"shop", "cart"}
+    assert situation.case.telemetry is case.telemetry
 
 
 @pytest.mark.parametrize("late", [False, True])
