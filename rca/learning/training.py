@@ -1,9 +1,11 @@
 """Training: weights from confirmed incidents, robust against wrong ones, calibrated on incidents they never saw.
 
 One configuration for every system. Weights come from a regularised joint softmax (see
-``rca.learning.softmax``) with the untrained answer as prior; an inner cross-validation gives each
-label the probability that weights trained without it give it, from which follow how far the label is
-believed (a mixture of 80 % right labels and 20 % random ones) and the temperature that calibrates.
+``rca.learning.softmax``) with the untrained answer as prior. An inner cross-validation gives each label
+the probability that weights trained without it give it, from which follows how far it is believed (a
+mixture of 80 % right labels and 20 % random ones). A second one believes labels no further than the
+first found, so that wrong labels no longer vouch for each other; it also gives the temperature that
+calibrates.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ Codes = npt.NDArray[np.int64]
 
 PENALTY = 2.0
 INNER_FOLDS, INNER_SEED = 5, 99
+# Cross-validations that judge the labels: the first believes them all. A third changes hardly anything.
+ROUNDS = 2
 # How many labels are expected to be right; a wrong one names any candidate. Fewer than there are, as a rule:
 # a label that is wrongly believed costs more than a right one that is doubted.
 RIGHT = 0.8
@@ -43,10 +47,12 @@ class HeldOut:
     Attributes:
         probability: of each candidate of each incident, before calibration.
         starts: where the candidates of each incident begin, shape (incidents + 1,).
+        of_label: P(causes as labelled | type of fault as labelled), shape (incidents,).
     """
 
     probability: Floats
     starts: Codes
+    of_label: Floats
 
     def of(self, incident: int) -> Floats:
         """The probabilities of one incident's candidates."""
@@ -80,8 +86,10 @@ def train(incidents: Sequence[Confirmed]) -> Training:
         )
     problem = _Problem(incidents)
     everything = np.arange(len(incidents))
-    held_out = problem.hold_out()
-    belief = _beliefs(held_out, incidents)
+    belief = np.ones(len(incidents))
+    for _ in range(ROUNDS):
+        held_out = problem.hold_out(belief)
+        belief = _beliefs(held_out, incidents)
     weights = problem.fit(everything, belief, bounded=True)
     model = LearnedModel(
         columns=problem.columns,
@@ -91,7 +99,7 @@ def train(incidents: Sequence[Confirmed]) -> Training:
         kinds=problem.kinds,
         services=problem.services,
         prior=problem.prior,
-        temperature=_temperature(held_out, incidents),
+        temperature=_temperature(held_out, problem.causes),
         incidents=len(incidents),
     )
     return Training(model=model, held_out=held_out, belief=belief, support=problem.support())
@@ -136,21 +144,24 @@ class _Problem:
         who = [self.incidents[i].who for i in chosen]
         return bound_users(weights, design, labels, who, self.columns.scale, penalty=PENALTY)
 
-    def hold_out(self) -> HeldOut:
-        """Every incident by weights that did not see it."""
+    def hold_out(self, belief: Floats) -> HeldOut:
+        """Every incident by weights that did not see it, and believed the others so far."""
         probability = np.zeros(self.design.features.shape[0])
-        full = np.ones(len(self.incidents))
+        of_label = np.zeros(len(self.incidents))
         for test in deal_folds(self.incidents, INNER_FOLDS, seed=INNER_SEED):
             if not len(test):
                 continue
             seen = np.setdiff1d(np.arange(len(self.incidents)), test)
-            weights = self.fit(seen, full)
+            weights = self.fit(seen, belief)
             services = frozenset(self.incidents[i].service for i in seen)
+            design = self.design.take(test)
             descriptions = [self.incidents[i].description for i in test]
-            nameless = _without_names(weights, self.columns)
-            found, _ = believe(self.design.take(test), weights, nameless, descriptions, services)
+            found, joint = believe(design, weights, _without_names(weights, self.columns), descriptions, services)
             probability[self.design.rows(test)] = found
-        return HeldOut(probability=probability, starts=self.design.starts)
+            known = np.array([self.incidents[i].service in services for i in test], bool)
+            types = np.where(known, self.types[test], UNKNOWN)
+            of_label[test] = _of_labels(design, self.causes[self.design.rows(test)], types, found, joint)
+        return HeldOut(probability=probability, starts=self.design.starts, of_label=of_label)
 
     def support(self) -> Codes:
         """Incidents whose confirmed cause has each column."""
@@ -163,27 +174,30 @@ def _without_names(weights: Softmax, columns: Columns) -> Softmax:
     return Softmax(common=weights.common * kept, by_type=weights.by_type * kept[:, None], context=weights.context)
 
 
+def _of_labels(design: Design, causes: npt.NDArray[np.bool_], types: Codes, found: Floats, joint: Floats) -> Floats:
+    """P(causes | type) of each incident, P(causes) where its type is unknown, shape (incidents,)."""
+    types, starts = types[design.incident], design.starts[:-1]
+    of_type = np.where(types == UNKNOWN, found, joint[np.arange(len(types)), types])
+    right = np.add.reduceat(np.where(causes, of_type, 0.0), starts)
+    return np.asarray(right / np.maximum(np.add.reduceat(of_type, starts), 1e-300))
+
+
 def _beliefs(held_out: HeldOut, incidents: Sequence[Confirmed]) -> Floats:
     """P(label is right): labels are right with ``RIGHT``, else any candidate (Bootkrajang and Kaban, 2012)."""
-    belief = np.zeros(len(incidents))
-    for i, one in enumerate(incidents):
-        p = float(held_out.of(i)[sorted(one.causes)].sum())
-        by_chance = (1.0 - RIGHT) / len(one.description.candidates)
-        belief[i] = RIGHT * p / (RIGHT * p + by_chance)
-    return belief
+    by_chance = (1.0 - RIGHT) / np.array([len(one.description.candidates) for one in incidents])
+    right = RIGHT * held_out.of_label
+    return np.asarray(right / (right + by_chance))
 
 
-def _temperature(held_out: HeldOut, incidents: Sequence[Confirmed]) -> float:
+def _temperature(held_out: HeldOut, causes: npt.NDArray[np.bool_]) -> float:
     """The temperature at which the labels are most likely (Guo et al., ICML 2017).
 
     All labels count alike: to doubt those that the weights miss would make every confidence too high.
     """
 
     def surprise(temperature: float) -> float:
-        tempered = HeldOut(
-            probability=temper(held_out.probability, held_out.starts, temperature), starts=held_out.starts
-        )
-        likely = [float(tempered.of(i)[sorted(one.causes)].sum()) for i, one in enumerate(incidents)]
+        tempered = temper(held_out.probability, held_out.starts, temperature)
+        likely = np.add.reduceat(np.where(causes, tempered, 0.0), held_out.starts[:-1])
         return float(-np.log(np.maximum(likely, 1e-6)).sum())
 
     return float(min(TEMPERATURES.tolist(), key=surprise))
