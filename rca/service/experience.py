@@ -22,7 +22,6 @@ from rca.service.uses import in_use
 
 if TYPE_CHECKING:
     from rca.stores.protocol import Store
-    from rca.stores.records import Feedback
 
 # What other replicas' lessons looked at anew is taken over after so long; what people say, and versions, at once.
 _SECONDS = 60.0
@@ -93,7 +92,7 @@ class Experience:
         return str(path)
 
     def _rows(self) -> list[Remembered]:
-        words = latest_confirmed(self._store.confirmed(), MOST_REMEMBERED)
+        words = self._store.confirmed(limit=MOST_REMEMBERED)
         seen = self._store.sightings([word.incident for word in words])
         resolutions = self._store.resolutions()
         return [
@@ -137,13 +136,8 @@ class Experience:
         """Whole or not at all: workers read while this writes."""
         draft = path.with_suffix(".draft")
         try:
+            path.parent.mkdir(exist_ok=True)  # who tidies up /tmp may have taken the folder
             draft.write_bytes(content)
             draft.replace(path)
         except OSError as bad:
             raise StoreError(f"cannot be written: {bad.strerror}", where=path, remedy="Check space and rights") from bad
-
-
-def latest_confirmed(words: Iterable[Feedback], most: int) -> list[Feedback]:
-    """The latest words on confirmed causes, in order of incident."""
-    latest = sorted(words, key=lambda word: (-word.time, word.incident))[:most]
-    return sorted(latest, key=lambda word: word.incident)

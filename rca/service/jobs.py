@@ -242,7 +242,10 @@ class JobRunner:
         known: dict[str, Any] = {"incident": job.incident, "history": self.graph is not None}
         known |= {"warnings": list(prepared.warnings), "notes": list(prepared.notes)}
         if self.recall is not None:
-            known |= await asyncio.to_thread(self.recall)
+            try:
+                known |= await asyncio.to_thread(self.recall)
+            except StoreError as bad:  # an analysis is worth more than what was learnt
+                known["warnings"].append(f"what was learnt was not used: it {bad.problem}")
         answer = await self._ask(prepared.snapshot, progress, known, situated=prepared.situated)
         values = answer.values
         document, page, graph, graphml, portrait, history = answer.blobs

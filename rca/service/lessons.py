@@ -19,7 +19,6 @@ import msgspec
 
 import rca
 from rca.errors import NotFoundError, RCAError, StoreError
-from rca.service.experience import latest_confirmed
 from rca.service.jobs import JobRunner, Progress
 from rca.service.logs import LOGGER, trace_id
 from rca.service.teaching import Came, Label
@@ -116,7 +115,7 @@ class Lessons(JobRunner):
         last = self._store.last_lesson()
         if last is not None and (last.state not in FINISHED or last.created > time.time_ns() - period):
             return False
-        words = latest_confirmed(self._store.confirmed(), MOST_TAUGHT)
+        words = self._store.confirmed(limit=MOST_TAUGHT)
         if not words or is_held(self._store):
             return False
         told = None if last is None else last_result(self._store, last)
@@ -135,7 +134,7 @@ class Lessons(JobRunner):
 
     async def _teach(self, job: Job, progress: Progress) -> bool:
         self._lesson = asyncio.current_task()
-        words = latest_confirmed(await asyncio.to_thread(self._store.confirmed), MOST_TAUGHT)
+        words = await asyncio.to_thread(self._store.confirmed, limit=MOST_TAUGHT)
         self._pool = WorkerPool(1, memory=self._configuration.worker_memory << 20)
         try:
             await self._pool.start()

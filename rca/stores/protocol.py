@@ -152,7 +152,10 @@ class Store(Protocol):
         """What was said of an incident, oldest first."""
 
     def confirmed(self, incidents: Sequence[str] = (), *, limit: int = 10000) -> list[Feedback]:
-        """The last confirmed cause of each incident (of those named, where any are), by incident."""
+        """The last confirmed cause of each incident (of those named, where any are), by incident.
+
+        The ``limit`` leaves the latest.
+        """
 
     # The part of the store that holds jobs.
     def add_job(self, job: Job, *, most_queued: int = 0) -> Future[None]:

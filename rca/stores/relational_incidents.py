@@ -197,15 +197,19 @@ class IncidentTables(JobTables, DeliveryTables):
         return [_feedback(row) for row in self.read(statement, (incident,))]
 
     def confirmed(self, incidents: Sequence[str] = (), *, limit: int = 10_000) -> list[Feedback]:
-        """The last confirmed cause of each incident (of those named, where any are), by incident."""
+        """The last confirmed cause of each incident (of those named, where any are), by incident.
+
+        The ``limit`` leaves the latest.
+        """
         chosen = f" AND f.incident IN ({', '.join('?' * len(incidents))})" if incidents else ""
         columns = ", ".join(f"f.{name.strip()}" for name in _FEEDBACK.split(","))
         statement = (
             f"SELECT {columns} FROM feedback f WHERE f.opinion = 'confirmed'{chosen} AND NOT EXISTS (SELECT 1 FROM"
             " feedback g WHERE g.incident = f.incident AND g.opinion = 'confirmed' AND (g.time, g.id) > (f.time, f.id))"
-            " ORDER BY f.incident LIMIT ?"
+            " ORDER BY f.time DESC, f.id DESC LIMIT ?"
         )
-        return [_feedback(row) for row in self.read(statement, (*incidents, limit))]
+        found = [_feedback(row) for row in self.read(statement, (*incidents, limit))]
+        return sorted(found, key=lambda word: word.incident)
 
 
 def insert_incident(sql: Transaction, incident: IncidentRecord, otherwise: str = "") -> None:

@@ -275,6 +275,7 @@ def test_the_last_confirmed_cause_of_each_incident_counts(store: Store) -> None:
     assert store.feedback("i1") == said[:3]
     assert [(found.incident, found.component) for found in store.confirmed()] == [("i1", "pay"), ("i2", "cart")]
     assert [found.incident for found in store.confirmed(["i2"])] == ["i2"]
+    assert [found.incident for found in store.confirmed(limit=1)] == ["i1"]  # the latest
 
 
 def test_a_delivery_goes_to_one_sender_at_a_time_until_it_is_settled(store: Store) -> None:
