@@ -19,6 +19,7 @@ from rca.knowledge import GraphStore, Knowledge
 from rca.knowledge.memory import MemoryStore
 from rca.knowledge.neo4j_store import Neo4jStore
 from rca.knowledge.sqlite_store import SQLiteStore
+from rca.knowledge.synced import SyncedStore
 
 SERVE = Path(__file__).resolve().parents[3] / "shared" / "servers" / "serve"
 PASSWORD = "a-password-of-tests"
@@ -107,11 +108,17 @@ def neo4j_store(neo4j_address: tuple[str, str]) -> Iterator[Neo4jStore]:
     store.close()
 
 
-@pytest.fixture(params=["memory", "sqlite", "neo4j"])
+@pytest.fixture(params=["memory", "sqlite", "neo4j", "synced"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[GraphStore]:
     """Each of the stores, empty."""
     if request.param == "neo4j":
         yield request.getfixturevalue("neo4j_store")
+        return
+    if request.param == "synced":  # what bolt://… opens
+        remote = request.getfixturevalue("neo4j_store")
+        local = SQLiteStore(tmp_path / "net.sqlite", remote.tenant)
+        yield SyncedStore(remote, local, patience=60.0)
+        local.close()
         return
     made: dict[str, Callable[[], GraphStore]] = {
         "memory": MemoryStore,

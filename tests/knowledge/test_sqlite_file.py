@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from rca.errors import StoreError
 from rca.knowledge import Knowledge
 from rca.knowledge import sqlite_schema as schema
+from rca.knowledge.cypher import schema_versions
 from rca.knowledge.neo4j_store import Neo4jStore
 from rca.knowledge.rows import BEGINNING, FOREVER
 from rca.knowledge.sqlite_store import SQLiteStore
@@ -82,6 +84,33 @@ def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path) -> None:
     assert kept >= {f"a{number}" for number in done}
     assert {claim.name for claim in claims.components} == kept | {f"b{name[1:]}" for name in kept}
     store.close()
+
+
+def test_a_database_that_an_older_rca_prepared_is_brought_forward_and_its_rows_stay(
+    own_server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = schema_versions()
+    index = "rca_of_a_later_version"
+    later = [*known, [f"CREATE INDEX {index} IF NOT EXISTS FOR (n:RcaFeedback) ON (n.tenant, n.verdict)"]]
+    old = Neo4jStore(own_server.uri, password=own_server.password, tenant=uuid.uuid4().hex)
+    Knowledge(old).record_topology(Topology.from_edges([("a", "b")]), source="yaml", at=1)
+    monkeypatch.setattr("rca.knowledge.neo4j_store.schema_versions", lambda: later)
+    new = Neo4jStore(own_server.uri, password=own_server.password, tenant=old.tenant)
+    try:
+        assert new.server.prepare() == len(later)
+        assert Knowledge(new).topology_at(1).topology.components == ("a", "b")
+        assert [row["name"] for row in new.look("SHOW INDEXES YIELD name") if row["name"] == index] == [index]
+        monkeypatch.setattr("rca.knowledge.neo4j_store.schema_versions", lambda: known)
+        stale = Neo4jStore(own_server.uri, password=own_server.password)
+        with pytest.raises(StoreError, match=f"has version {len(later)}, this rca reads up to {len(known)}"):
+            Knowledge(stale).record_topology(Topology.from_edges([("a", "b")]), source="yaml", at=1)
+        stale.close()
+    finally:
+        with new.server._driver.session() as session:
+            session.run(f"DROP INDEX {index} IF EXISTS").consume()
+            session.run("MATCH (s:RcaSchema) SET s.version = $version", version=len(known)).consume()
+        new.close()
+        old.close()
 
 
 def test_a_database_that_a_newer_rca_prepared_is_refused(
