@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from rca.learning.columns import SCALES
 from rca.learning.description import Description
-from rca.learning.learned import LearnedModel, log_prior
+from rca.learning.learned import LearnedModel, log_prior, of_unconfirmed
 from rca.learning.scene import Features
 from rca.learning.softmax import CONTEXT
 from rca.types import Contribution
@@ -28,6 +28,7 @@ FAULT = "the type of fault that this looks like"
 UNTRAINED = "the untrained answer"
 REST = "what speaks for the other candidates"
 OTHERS = "its other signs"
+UNCONFIRMED = "what the weights leave to services that were never a confirmed cause"
 _WHOLE = {
     "service": TIMES,
     "component": TIMES,
@@ -42,7 +43,7 @@ _WHOLE = {
 def contributions(
     model: LearnedModel, description: Description, rows: Sequence[Features], candidate: int, probability: float
 ) -> tuple[Contribution, ...]:
-    """What adds up to the log odds of one candidate's probability, largest first, ``REST`` last.
+    """What adds up to the log odds of one candidate's probability, largest first; what is left stands last.
 
     Args:
         model: the weights that gave the probability.
@@ -51,7 +52,25 @@ def contributions(
         candidate: position among its candidates.
         probability: the reported one, in (0, 1).
     """
-    features = model.columns.matrix([rows[candidate]])
+    odds = _log_odds(probability)
+    if description.services[candidate] in model.services:
+        told, rest = _told(_learned_parts(model, description, rows[candidate], candidate)), REST
+    else:
+        told, rest = [_untrained_part(description, candidate)], UNCONFIRMED
+    return (*told, Contribution(what=rest, events=(), value=odds - sum(part.value for part in told)))
+
+
+def _untrained_part(description: Description, candidate: int) -> Contribution:
+    """The log odds of a candidate of a service that was never confirmed, if the untrained answer were all."""
+    strength = of_unconfirmed(description)
+    return Contribution(what=UNTRAINED, events=(), value=_log_odds(float(strength[candidate] / strength.sum())))
+
+
+def _learned_parts(
+    model: LearnedModel, description: Description, row: Features, candidate: int
+) -> dict[tuple[str, tuple[str, ...]], float]:
+    """(what, events) -> what it adds to the log odds of a candidate of a service that was confirmed before."""
+    features = model.columns.matrix([row])
     context = model.context_columns.matrix([description.context])
     own = np.asarray(features @ (model.weights.common[:, None] + model.weights.by_type)).ravel()
     of_type = own + CONTEXT * np.asarray(context @ model.weights.context).ravel()
@@ -59,7 +78,7 @@ def contributions(
     share /= share.sum()
     weight = model.weights.common + model.weights.by_type @ share
     parts: defaultdict[tuple[str, tuple[str, ...]], float] = defaultdict(float)
-    for (group, name), value in rows[candidate].items():
+    for (group, name), value in row.items():
         place = model.columns.place.get((group, name))
         if place is None:
             continue
@@ -73,10 +92,11 @@ def contributions(
     entropy = float(-(share * np.log(np.maximum(share, 1e-300))).sum())
     parts[FAULT, ()] += float((of_type - own) @ share) + entropy
     parts[UNTRAINED, ()] += model.prior * float(log_prior(description)[candidate])
-    told = _told(parts)
-    odds = math.log(max(probability, 1e-12) / max(1.0 - probability, 1e-12))
-    rest = odds - sum(part.value for part in told)
-    return (*told, Contribution(what=REST, events=(), value=rest))
+    return parts
+
+
+def _log_odds(probability: float) -> float:
+    return math.log(max(probability, 1e-12) / max(1.0 - probability, 1e-12))
 
 
 def _carriers(events: Mapping[tuple[int, str], tuple[str, ...]], group: str, name: str) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 The posterior of a component is the softmax's, summed over the types of fault. Components of services
 that were never confirmed as a cause are no worse for it: the weights of who a component is are left
-out for them, and the untrained answer keeps its say. Their share of the belief is what the product of
-the untrained answer and of the weights that know no names gives them (a product of experts, Hinton 2002).
+out for them, and among themselves they keep the order of the untrained answer. Together they get the
+share of belief that the product of the untrained answer and of the weights that know no names gives
+them (a product of experts, Hinton 2002).
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ TRUST = 2.0
 FLOOR = 0.05
 # The same where the untrained answer speaks for services that were never confirmed: there, silence counts.
 SILENCE = 1e-3
-# The power of the nameless weights beside the untrained answer, which they help to tell apart.
-BESIDE = 0.25
+# The power of the nameless weights beside the untrained answer in how much those services get together.
+BESIDE = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +148,11 @@ def log_prior(description: Description) -> Floats:
     return np.asarray(TRUST * np.log(description.untrained + FLOOR))
 
 
+def of_unconfirmed(description: Description) -> Floats:
+    """How far the untrained answer speaks for services that were never confirmed, > 0, shape (candidates,)."""
+    return np.asarray((description.untrained + SILENCE) ** TRUST)
+
+
 def believe(
     design: Design,
     weights: Softmax,
@@ -161,13 +167,12 @@ def believe(
     if not strange.any():
         return learned, joint
     starts, incident = design.starts[:-1], design.incident
-    untrained = np.concatenate([d.untrained for d in descriptions])
-    general = nameless.joint(design).sum(axis=1)
-    product = (untrained + SILENCE) ** TRUST * np.maximum(general, 1e-12) ** BESIDE
-    product /= np.add.reduceat(product, starts)[incident]
-    product[~strange] = 0.0
-    left = 1.0 - np.add.reduceat(product, starts)
-    return np.asarray(left[incident] * learned + product), joint
+    own = np.concatenate([of_unconfirmed(d) for d in descriptions])
+    product = own * np.maximum(nameless.joint(design).sum(axis=1), 1e-12) ** BESIDE
+    of_strange = np.add.reduceat(np.where(strange, product, 0.0), starts) / np.add.reduceat(product, starts)
+    own = np.where(strange, own, 0.0)
+    own /= np.maximum(np.add.reduceat(own, starts), 1e-300)[incident]
+    return np.asarray((1.0 - of_strange)[incident] * learned + of_strange[incident] * own), joint
 
 
 def temper(probability: Floats, starts: npt.NDArray[np.int64], temperature: float) -> Floats:

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from rca.cases.labelled import LabelledCase
 from rca.learning.confirmed import Confirmed
-from rca.learning.contributions import REST, UNTRAINED
+from rca.learning.contributions import REST, UNCONFIRMED, UNTRAINED
 from rca.learning.learned import LearnedModel
 from rca.learning.scene import look_at
 from rca.learning.training import train
@@ -90,3 +91,26 @@ def test_no_sign_carries_the_name_of_a_component(incidents: list[LabelledCase]) 
         scene = look_at(graph, ranking, context.topology, context.members)
         tokens = {token for shown in scene.tokens for _, token in shown}
         assert not any(name in token for token in tokens for name in scene.candidates)
+
+
+def test_a_service_that_was_never_confirmed_is_told_by_the_untrained_answer(
+    confirmed: list[Confirmed], incidents: list[LabelledCase]
+) -> None:
+    service = confirmed[0].service
+    strange = train([one for one in confirmed if one.service != service]).model
+    report = analyze(incidents[0].case, Settings(top_k=20), learned=strange)
+    cause = next(one for one in report.root_causes if one.component in incidents[0].answer.components)
+    assert [part.what for part in cause.learned] == [UNTRAINED, UNCONFIRMED]
+    assert sum(part.value for part in cause.learned) == pytest.approx(math.log(cause.score / (1 - cause.score)))
+
+
+def test_services_that_were_never_confirmed_keep_the_order_of_the_untrained_answer(confirmed: list[Confirmed]) -> None:
+    description = confirmed[0].description
+    known = sorted({one.service for one in confirmed})[:2]
+    strange = train([one for one in confirmed if one.service in known]).model
+    belief = strange.posterior(description).probability
+    places = [i for i, service in enumerate(description.services) if service not in strange.services]
+    untrained = description.untrained[places]
+    assert len(places) > 2
+    for i, j in zip(*np.where(untrained[:, None] > untrained[None, :]), strict=True):
+        assert belief[places[i]] > belief[places[j]]
