@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -68,7 +68,7 @@ class Outbox:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._subjects: dict[int, tuple[str, frozenset[Subject]]] = {}  # of what is set aside: number -> tenant, what
+        self._subjects: Mapping[int, tuple[str, frozenset[Subject]]] = {}  # as they were read last
 
     @staticmethod
     def add(cursor: sqlite3.Cursor, tenant: str, batch: Batch) -> None:
@@ -105,18 +105,18 @@ class Outbox:
 
     def blocker(self, tenant: str, batch: Batch) -> int | None:
         """The first batch among those set aside that this one depends on; None where it may be sent."""
-        self._read_subjects()
-        if not self._subjects:
+        if not (aside := self._read_subjects()):
             return None
         needed = needs(batch)
-        held = sorted(self._subjects.items())
-        return next((n for n, (whose, what) in held if whose == tenant and not needed.isdisjoint(what)), None)
+        return min(
+            (n for n, (whose, what) in aside.items() if whose == tenant and not needed.isdisjoint(what)), default=None
+        )
 
     def held(self, tenant: str, what: str) -> frozenset[str]:
         """Names of the incidents or changes (``what`` is "incident" or "change") that batches set aside write about."""
-        self._read_subjects()
-        subjects = (each for whose, held in self._subjects.values() if whose == tenant for each in held)
-        return frozenset(name for kind, *names in subjects if kind == what for name in names)
+        aside = self._read_subjects().values()
+        written = (each for whose, subjects in aside if whose == tenant for each in subjects)
+        return frozenset(name for kind, *names in written if kind == what for name in names)
 
     def aside(self) -> list[SetAside]:
         """What was set aside, in order."""
@@ -156,16 +156,17 @@ class Outbox:
             _delete(cursor, chosen)
             _requeue(cursor, freed)
 
-    def _read_subjects(self) -> None:
-        """Brings what is set aside up to date; numbers are never used twice."""
+    def _read_subjects(self) -> Mapping[int, tuple[str, frozenset[Subject]]]:
+        """What is set aside writes about, by number; each is read once, as numbers are never used twice."""
         with self._connection.reading() as cursor:
-            numbers = {row[0] for row in cursor.execute("SELECT number FROM aside").fetchall()}
-            for number in self._subjects.keys() - numbers:
-                del self._subjects[number]
-            for number in sorted(numbers - self._subjects.keys()):
-                row = cursor.execute("SELECT tenant, batch FROM queue WHERE number = ?", (number,)).fetchone()
-                if row is not None:
-                    self._subjects[number] = (row[0], _subjects_of(Entry(number, *row)))
+            numbers = [row[0] for row in cursor.execute("SELECT number FROM aside ORDER BY number").fetchall()]
+            known = {number: self._subjects[number] for number in numbers if number in self._subjects}
+            for number in numbers:
+                if number not in known:
+                    row = cursor.execute("SELECT tenant, batch FROM queue WHERE number = ?", (number,)).fetchone()
+                    known[number] = ("", frozenset()) if row is None else (row[0], _subjects_of(Entry(number, *row)))
+            self._subjects = known
+        return known
 
 
 def subjects(batch: Batch) -> frozenset[Subject]:
