@@ -214,7 +214,7 @@ def post_alerts(http: httpx.Client, body: dict[str, Any]) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 60.0) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 120.0) -> Any:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if found := what():
