@@ -207,7 +207,7 @@ def _succeed(
             raise InputError(
                 f"{claim.source} listed {' -> '.join(what)[:120]} again later",
                 where=to_text(at),
-                remedy="Record the inventories of a source in the order of their times",
+                remedy="Record the inventories of a source in order, or take one back with `rca graph retract`",
             )
         if claim.valid_from <= at:
             covering[what] = claim
