@@ -23,6 +23,7 @@ from rca.types import SECOND, to_text
 ADMIN = "a-token-for-tests-0123456789-0123456789"
 SLOW = {"web": (50.0, 450.0), "cart": (20.0, 420.0), "cart-db": (4.0, 400.0), "mail": (9.0, 9.0)}
 CALLS = [("web", "cart"), ("cart", "cart-db"), ("web", "mail")]
+QUERIES = {"latency": "latency_ms", "calls": "traces_service_graph_request_total"}
 TIMES = {"settle_seconds": 0.2, "follow_up_seconds": 600.0, "baseline_minutes": 20, "decoders": 1}
 
 
@@ -128,8 +129,7 @@ class Outside:
             Target(name="hook", form="webhook", url=f"{self.url}/hook", secret="hook-secret", **own),
             Target(name="events", form="pagerduty-event", url=self.url, secret="routing", **own),
         )
-        queries = {"latency": "latency_ms", "calls": "traces_service_graph_request_total"}
-        source = Source(name="metrics", kind="prometheus", url=self.url, queries=queries, **own)
+        source = Source(name="metrics", kind="prometheus", url=self.url, queries=QUERIES, **own)
         return {
             "targets": targets,
             "sources": (source,),
@@ -368,7 +368,7 @@ def test_what_a_killed_service_was_to_do_the_next_one_does_once(
             {"name": "hook", "form": "webhook", "url": f"{outside.url}/killed", **plain},
             {"name": "late", "form": "webhook", "url": f"{outside.url}/late", **plain},
         ],
-        "sources": [{"name": "m", "kind": "prometheus", "url": outside.url, "queries": ["latency_ms"], **plain}],
+        "sources": [{"name": "m", "kind": "prometheus", "url": outside.url, "queries": QUERIES, **plain}],
     }
     path = tmp_path / "rca.yaml"
     path.write_text(json.dumps(facts))  # which is YAML as well
