@@ -1,7 +1,8 @@
 // What changes broke. $change ('': any; else its id or name), $since, $until
 MATCH (g:RcaChange {tenant: $tenant})<-[s:SUSPECTS]-(i:RcaIncident)
 WHERE ($change = '' OR g.id = $change OR g.name = $change) AND i.start >= $since AND i.start < $until
-WITH g, s, i, COLLECT { MATCH (f:RcaFeedback)-[:ABOUT]->(i) RETURN f ORDER BY f.at DESC, f.by DESC LIMIT 1 }[0] AS word
+WITH g, s, i, COLLECT { MATCH (f:RcaFeedback)-[:ABOUT]->(i) WHERE f.verdict <> 'note'
+               RETURN f ORDER BY f.at DESC, f.by DESC LIMIT 1 }[0] AS word
 WITH g, s, i, CASE WHEN word IS NULL THEN CASE i.verdict WHEN 'cause' THEN 'believed' ELSE 'open' END
                    ELSE word.verdict END AS state,
      CASE WHEN word IS NULL THEN i ELSE word END AS cause

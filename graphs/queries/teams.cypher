@@ -2,7 +2,8 @@
 MATCH (g:RcaChange {tenant: $tenant})
 WHERE g.time >= $since AND g.time < $until
 OPTIONAL MATCH (g)<-[:SUSPECTS]-(i:RcaIncident)
-WITH g, i, COLLECT { MATCH (f:RcaFeedback)-[:ABOUT]->(i) RETURN f ORDER BY f.at DESC, f.by DESC LIMIT 1 }[0] AS word
+WITH g, i, COLLECT { MATCH (f:RcaFeedback)-[:ABOUT]->(i) WHERE f.verdict <> 'note'
+               RETURN f ORDER BY f.at DESC, f.by DESC LIMIT 1 }[0] AS word
 WITH g, CASE WHEN i IS NULL THEN 'open'
              WHEN word IS NULL THEN CASE i.verdict WHEN 'cause' THEN 'believed' ELSE 'open' END
              ELSE word.verdict END AS state,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from rca.errors import InputError
 from rca.knowledge.rows import LONGEST_SHORT_KEY, Row, check_key
 
-Judgement = Literal["confirmed", "wrong"]
+Judgement = Literal["confirmed", "wrong", "note"]
 State = Literal["confirmed", "believed", "wrong", "open"]
 NO_CHANGE = "none"
 
@@ -20,8 +20,8 @@ class Feedback:
     """What somebody found out about an incident's cause.
 
     ``verdict`` "confirmed" names the true cause (component, and kind and change as far as known;
-    change "none": no change did it); "wrong" only says that the engine's answer was not it. The
-    latest word counts. ``at`` is in ns.
+    change "none": no change did it); "wrong" only says that the engine's answer was not it; "note"
+    judges nothing. Of the others the latest word counts. ``at`` is in ns.
 
     Raises:
         InputError: a confirmed cause without a component, no author, or an unknown verdict.
@@ -39,8 +39,8 @@ class Feedback:
     def __post_init__(self) -> None:
         check_key(self.incident, "the incident")
         check_key(self.by, "the author", LONGEST_SHORT_KEY)
-        if self.verdict not in ("confirmed", "wrong"):
-            raise InputError(f"{self.verdict!r} is no verdict", where="feedback", remedy="Use confirmed or wrong")
+        if self.verdict not in ("confirmed", "wrong", "note"):
+            raise InputError(f"{self.verdict!r} is no verdict", where="feedback", remedy="Use confirmed, wrong or note")
         if self.verdict == "confirmed":
             check_key(self.component, "the confirmed cause")
         if self.change:
@@ -155,9 +155,15 @@ class PastIncident:
     report: str = ""
 
 
+def latest_judgement(feedback: Iterable[Row]) -> Row | None:
+    """The word that counts: the latest that judges; None where nobody has."""
+    judged = (row for row in feedback if row["verdict"] != "note")
+    return max(judged, key=lambda row: (row["at"], row["by"]), default=None)
+
+
 def settle(incident: Row, feedback: Iterable[Row]) -> Settled:
     """The cause that counts: the latest word of people, else the engine's own where it believed one."""
-    latest = max(feedback, key=lambda row: (row["at"], row["by"]), default=None)
+    latest = latest_judgement(feedback)
     if latest is not None and latest["verdict"] == "confirmed":
         change = "" if latest["change"] == NO_CHANGE else latest["change"]
         return Settled(state="confirmed", component=latest["component"], kind=latest["kind"], change=change)

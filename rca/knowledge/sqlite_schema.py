@@ -76,7 +76,22 @@ LEFT JOIN feedback f ON f.tenant = i.tenant AND f.incident = i.id AND NOT EXISTS
 VERSION_2 = """
 CREATE TABLE aside (number INTEGER PRIMARY KEY, error TEXT NOT NULL, behind INTEGER, at INTEGER NOT NULL);
 """
-MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2)  # the script at i leads from version i to i + 1
+VERSION_3 = """
+DROP VIEW settled;
+CREATE VIEW settled AS
+SELECT i.tenant, i.id AS incident, i.title, i.start,
+  CASE WHEN f.verdict IS NOT NULL THEN f.verdict WHEN i.verdict = 'cause' THEN 'believed' ELSE 'open' END AS state,
+  CASE WHEN f.verdict IS NULL THEN i.component ELSE f.component END AS component,
+  CASE WHEN f.verdict IS NULL THEN i.kind ELSE f.kind END AS kind,
+  CASE WHEN f.verdict IS NULL THEN i.change ELSE f.change END AS change,
+  (SELECT count(*) FROM touched t WHERE t.tenant = i.tenant AND t.incident = i.id AND t.role = 'blast') AS reached
+FROM incidents i
+LEFT JOIN feedback f ON f.tenant = i.tenant AND f.incident = i.id AND f.verdict <> 'note' AND NOT EXISTS (
+  SELECT 1 FROM feedback g
+  WHERE g.tenant = f.tenant AND g.incident = f.incident AND g.verdict <> 'note' AND (g.at, g.by) > (f.at, f.by)
+);
+"""
+MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3)  # the script at i leads from version i to i + 1
 
 
 def prepare(connection: sqlite3.Connection, where: str) -> None:

@@ -173,8 +173,7 @@ class Graph:
 
     def _keep_word(self, word: Word) -> None:
         with suppress(NotFoundError):
-            if (judged := _judgement(word)) is not None:
-                self.knowledge.give_feedback(judged)
+            self.knowledge.give_feedback(_feedback(word))
             if (ended := _resolution(word)) is not None:
                 self.knowledge.resolve(ended)
 
@@ -224,10 +223,7 @@ class Graph:
         LOGGER.error("the knowledge graph cannot be %s", what, extra={"problem": problem})
 
 
-def _judgement(word: Word) -> Feedback | None:
-    """What somebody found out about the cause; None where he did not."""
-    if word.opinion == "note":
-        return None
+def _feedback(word: Word) -> Feedback:
     return Feedback(
         incident=word.incident,
         by=word.who,
@@ -249,6 +245,6 @@ def _resolution(word: Word) -> Resolution | None:
 def _rows_of(words: Iterable[Word]) -> dict[str, list[Row]]:
     words = list(words)
     return {
-        "feedback": [feedback_row(judged) for word in words if (judged := _judgement(word)) is not None],
+        "feedback": [feedback_row(_feedback(word)) for word in words],
         "resolutions": [resolution_row(ended) for word in words if (ended := _resolution(word)) is not None],
     }
