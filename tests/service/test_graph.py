@@ -348,7 +348,9 @@ def test_an_alert_is_analysed_with_the_topology_of_neo4j_and_the_death_of_neo4j_
     facts = {"settle_seconds": 0.2, "follow_up_seconds": 600.0, "baseline_minutes": 30, "join_minutes": 0.5}
     monkeypatch.setattr("rca.service.graph.PATIENCE", 60.0)  # the machine of a test is slower than any server may be
     service = run_service(graph=neo4j.uri, tenant=remote.store.tenant, **facts)
-    service.service.graph.knowledge.store._patience = 60.0
+    store = service.service.graph.knowledge.store
+    store._patience = 60.0
+    wait_until(lambda: not store.catch_up(first=True).reason)
     with service.client() as http:
         first, report = report_of_alert(http, detected, set())
         assert http.get("/api/v1/topology").json()["edges"] == []
