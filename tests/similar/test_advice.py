@@ -69,7 +69,7 @@ def test_precedents_never_overrule_evidence_that_separates(ranking: Ranking, dat
 
 
 def test_precedents_decide_between_candidates_that_are_not_separated(make: Make) -> None:
-    case = make(900, "ads-0", "cart-1", "leak").case
+    case = make(900, "bank-0", "ads-1", "leak").case
     alerts = tuple(alert for alert in case.telemetry.alerts if alert.name != "queue_length")
     case = replace(case, telemetry=replace(case.telemetry, alerts=alerts))
     ranking = trace_causes(case, Settings(), Stages())[2]
