@@ -22,6 +22,7 @@ CONFIDENCE = MappingProxyType(
     {"spans": 0.95, "kubernetes": 0.95, "lineage": 0.9, "yaml": 0.8, "cmdb": 0.7, "incident": 0.6}
 )
 OTHER_CONFIDENCE = 0.5
+LONGEST_FACT = 10_000  # characters; a longer attribute of a component is no fact to look at
 
 
 class ComponentClaim(NamedTuple):
@@ -167,7 +168,8 @@ def claims_of(topology: Topology, *, source: str, at: int, confidence: float | N
 
 
 def _facts(topology: Topology, name: str) -> tuple[str, str, str, str, str]:
-    attributes = {storable(k): storable(str(v)) for k, v in sorted(topology.attributes.get(name, {}).items())}
+    told = sorted(topology.attributes.get(name, {}).items())
+    attributes = {storable(k, LONGEST_FACT): storable(str(v), LONGEST_FACT) for k, v in told}
     team = attributes.pop("team", "") or attributes.get("owner", "")
     kind, host = storable(topology.kinds.get(name, "")), storable(topology.hosts.get(name, ""))
     service = topology.replica_of.get(name, "")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rca.knowledge.records import NO_CHANGE, Feedback, Resolution
-from rca.knowledge.rows import LONGEST_SHORT_KEY, Batch, Row, check_key, storable
+from rca.knowledge.rows import LONGEST_SHORT_KEY, LONGEST_TEXT, Batch, Row, check_key, storable
 from rca.knowledge.surroundings import SURROUNDINGS, surroundings_of
 from rca.report.document import to_document
 from rca.types import Change, Event, Report
@@ -58,7 +58,7 @@ def change_row(change: Change, topology: Topology | None = None) -> Row:
         "name": storable(change.name),
         "time": int(change.time),
         "team": storable(team),
-        "attributes": _json(attributes),
+        "attributes": _json(attributes) or "{}",
     }
 
 
@@ -110,8 +110,14 @@ def _incident(report: Report, topology: Topology | None) -> Row:
         "kind": "" if first is None or first.event is None else storable(first.event.kind),
         "change": "" if report.culprit == NO_CHANGE else storable(report.culprit),
         "missing": [storable(each) for each in report.missing],
-        "report": _json({**to_document(report), SURROUNDINGS: surroundings_of(report, topology)}),
+        "report": _document(report, topology),
     }
+
+
+def _document(report: Report, topology: Topology | None) -> str:
+    """The report's document with its surroundings; without them, or none, where it is longer than a text may be."""
+    document = to_document(report)
+    return _json({**document, SURROUNDINGS: surroundings_of(report, topology)}) or _json(document)
 
 
 def _event(incident: str, number: int, event: Event) -> Row:
@@ -130,7 +136,7 @@ def _event(incident: str, number: int, event: Event) -> Row:
         "severity": float(event.severity),
         "direction": event.direction,
         "evidence": "" if evidence is None else _json(evidence),
-        "attributes": _json(event.attributes),
+        "attributes": _json(event.attributes) or "{}",
     }
 
 
@@ -183,7 +189,9 @@ def _maybe(time: int | None) -> int | None:
 
 
 def _json(values: Mapping[str, Any]) -> str:
-    return storable(json.dumps(dict(sorted(values.items())), ensure_ascii=False, default=_plain))
+    """JSON; empty where it is longer than a text may be, as half of it could not be read."""
+    text = json.dumps(dict(sorted(values.items())), ensure_ascii=False, default=_plain)
+    return storable(text) if len(text) <= LONGEST_TEXT else ""
 
 
 def _plain(value: Any) -> Any:

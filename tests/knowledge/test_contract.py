@@ -11,7 +11,9 @@ import pytest
 
 from rca.errors import InputError, NotFoundError
 from rca.knowledge import Feedback, GraphStore, Knowledge, Resolution, signature_of
+from rca.knowledge.memory import MemoryStore
 from rca.knowledge.rows import BEGINNING, FOREVER, TABLES, Batch
+from rca.similar.history import portrait_of
 from rca.topology import Topology
 from rca.types import MINUTE
 
@@ -210,6 +212,22 @@ def test_an_incident_comes_back_with_events_links_and_report(filled: Knowledge) 
     assert '"schema": "rca.report/1"' in incident.report
     assert incident.settled.state == "believed"
     assert incident.settled.change == "d1"
+
+
+def test_a_report_that_is_too_long_loses_its_surroundings_then_itself_and_stays_readable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    knowledge = Knowledge(MemoryStore())
+    lengths = []
+    for longest in (1 << 22, 0, 0):
+        if longest == 0:
+            monkeypatch.setattr("rca.knowledge.writing.LONGEST_TEXT", lengths[-1] - 1)
+        knowledge.record_incident(history.REPORTS[0], topology=history.SHOP)
+        kept = knowledge.incident("one")
+        lengths.append(len(kept.report))
+        portrait_of(kept)
+    assert lengths[0] > lengths[1] > lengths[2] == 0
+    assert len(kept.events) == 3
 
 
 def test_recording_everything_again_changes_nothing(filled: Knowledge) -> None:
