@@ -105,7 +105,7 @@ def test_a_job_whose_worker_is_killed_is_done_in_another_attempt(run_service: Ca
 
 
 def test_a_job_that_takes_too_long_is_stopped(run_service: Callable[..., Any]) -> None:
-    running = run_service(processes=True, analysis_seconds=0.001)
+    running = run_service(analysis_seconds=0.001)
     with running.client() as client:
         answer = post(client, wait=30)
         assert answer.status_code == 422
