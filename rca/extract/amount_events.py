@@ -77,8 +77,6 @@ def _amount_event(component: int, finding: Finding, series: AmountSeries, graph:
         amount=float(shares.own[component] * lost),
         noise=float(shares.error[component] * lost),
         unit="s" if latency else "failures",
-        # Where nobody named a symptom, the busiest entry that deviates is only a guess at one.
-        weak=not context.case.incident.symptoms,
         explainable=True,
     )
     return Event(

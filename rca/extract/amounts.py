@@ -60,14 +60,20 @@ def extract_amounts(context: Context) -> list[Event]:
     Needs traffic with latency or failures (metrics, or spans) of the symptom's component; gives
     nothing without. Of several symptoms the one that speaks most clearly counts for each component.
     """
-    series = amount_inputs(context) if context.case.incident.symptoms else None
+    symptoms = _symptoms(context)
+    series = amount_inputs(context) if symptoms else None
     if series is None:
         return []
     known_rows = int(np.searchsorted(series.window.times, context.onsets.min())) if context.onsets.size else 0
     graph = build_graph(context.topology, series, known_rows)
-    traces = _trace_symptoms(context, series)
+    traces = _trace_symptoms(context, series, symptoms)
     findings = [finding for trace in traces for finding in _find(trace, series, graph)]
-    return describe(findings, series, graph, context)
+    events = describe(findings, series, graph, context)
+    if len(context.topology.caller):
+        return events
+    # Where no calls are known, the symptom's component has all of its own amount, whoever caused it.
+    suffering = {series.components[trace.component] for trace in traces}
+    return [event for event in events if event.component not in suffering]
 
 
 def _find(trace: Trace, series: AmountSeries, graph: CallGraph) -> list[Finding]:
@@ -105,9 +111,21 @@ def _find(trace: Trace, series: AmountSeries, graph: CallGraph) -> list[Finding]
     return findings
 
 
-def _trace_symptoms(context: Context, series: AmountSeries) -> list[Trace]:
+def _symptoms(context: Context) -> tuple[Symptom, ...]:
+    """What was named, else every component that calls others and that nobody calls: there users would feel it.
+
+    Spans tell more than such a guess: where there are any, none is made.
+    """
+    named, topology = context.case.incident.symptoms, context.topology
+    if named or len(context.case.telemetry.spans):
+        return named
+    entries = np.setdiff1d(topology.caller, topology.callee)
+    return tuple(Symptom(component=topology.components[code]) for code in entries.tolist())
+
+
+def _trace_symptoms(context: Context, series: AmountSeries, symptoms: tuple[Symptom, ...]) -> list[Trace]:
     traces: dict[tuple[int, Kind], Trace] = {}
-    for symptom in context.case.incident.symptoms:
+    for symptom in symptoms:
         for component in _members(symptom, series.components, context):
             trace = _clearest(context, series, component, _kinds(symptom), symptom)
             if trace is not None:

@@ -49,7 +49,8 @@ def sees_calls(context: Context, events: Sequence[Event]) -> bool:
     telemetry = context.case.telemetry
     if len(telemetry.spans) or bool((telemetry.metrics.peer != NO_PEER).any()):
         return True
-    return any(event.evidence is not None and event.evidence.amount is not None for event in events)
+    amounts = any(event.evidence is not None and event.evidence.amount is not None for event in events)
+    return amounts and len(context.topology.caller) > 0
 
 
 def extract_own_metrics(context: Context) -> list[Event]:

@@ -29,8 +29,6 @@ ENOUGH = 0.25
 MOVED = 0.5
 # A resource that is busy while its component's work shows less than this counts by half.
 SUFFERS, IDLE = 0.05, 0.5
-# Where calls are not seen, ordinary degradations are the only witnesses of most faults: they count by half.
-UNWITNESSED = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,15 +75,8 @@ class Blame:
         return order, size[order]
 
 
-def assign_blame(
-    graph: CausalityGraph, topology: Topology, components: Sequence[str], *, witnessed: bool = True
-) -> Blame:
-    """Blame of ``components`` (sorted names) from the events of a causality graph.
-
-    ``witnessed`` says that calls are seen (spans, metrics of calls, amounts): only then does it mean
-    something that no strong evidence tells of a slow or failing component, and weak evidence
-    gives way to what strong evidence there is.
-    """
+def assign_blame(graph: CausalityGraph, topology: Topology, components: Sequence[str]) -> Blame:
+    """Blame of ``components`` (sorted names) from the events of a causality graph."""
     names = tuple(components)
     place = {name: i for i, name in enumerate(names)}
     events = graph.events
@@ -94,7 +85,7 @@ def assign_blame(
     value, weak, explainable = _columns(events, rows)
     of_row = owner[rows]
     strong = _sum(np.where(weak, 0.0, value), of_row, len(names))
-    residual = max(0.0, 1.0 - float(strong.max(initial=0.0)) / ENOUGH) if witnessed else UNWITNESSED
+    residual = max(0.0, 1.0 - float(strong.max(initial=0.0)) / ENOUGH)
     value = np.where(weak, residual * value, value)
     raw = np.maximum(_sum(value, of_row, len(names)), 0.0)
     service = service_codes(names, topology)
@@ -105,7 +96,7 @@ def assign_blame(
     gain = _gains(found.by, np.where(found.moved, MOVED * lost, 0.0), len(names))
     gained = _sum(gain, np.maximum(found.by, 0), len(names))
     idle = _idle(graph, topology, names, rows, of_row, share, gained)
-    share = np.where(idle & witnessed, IDLE * share, share)
+    share = np.where(idle, IDLE * share, share)
     own = np.maximum(_sum(share, of_row, len(names)) + gained, 0.0)
     return Blame(
         components=names,

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from rca.causality import CausalityGraph
 from rca.extract.context import Context
-from rca.extract.own_metrics import sees_calls
 from rca.ranking.blame import Blame, assign_blame
 from rca.ranking.groot import groot_rank
 from rca.types import Contribution, Event
@@ -90,7 +89,7 @@ def rank_causes(graph: CausalityGraph, context: Context) -> Ranking:
     component was the root before.
     """
     components = tuple(sorted({*context.components, *graph.created, *(e.component for e in graph.events)}))
-    blame = assign_blame(graph, context.topology, components, witnessed=sees_calls(context, graph.events))
+    blame = assign_blame(graph, context.topology, components)
     symptoms = find_symptoms(graph.events, context)
     walk = _walk(graph, symptoms, context)
     reach = _reach(graph, walk, components)

@@ -205,8 +205,18 @@ def test_a_symptom_without_a_metric_is_read_from_the_signal_that_deviates():
     assert event_of(extract_amounts(context(slow_store(), symptoms=(Symptom(component="shop"),))), "store")
 
 
-def test_without_a_symptom_there_is_nothing_to_share_out():
-    assert extract_amounts(context(slow_store(), symptoms=())) == []
+def test_where_nobody_names_a_symptom_it_is_looked_for_where_nobody_calls():
+    named, guessed = (extract_amounts(context(slow_store(), symptoms=s)) for s in ((Symptom(component="shop"),), ()))
+    assert guessed and guessed == named
+
+
+def test_without_a_symptom_and_without_calls_there_is_nothing_to_share_out():
+    assert extract_amounts(context(slow_store(), symptoms=(), calls=())) == []
+
+
+def test_where_no_calls_are_known_the_symptoms_component_is_not_blamed_for_its_own_amount():
+    found = extract_amounts(context(slow_store(), calls=()))
+    assert found and "shop" not in {event.component for event in found}
 
 
 def faster():
