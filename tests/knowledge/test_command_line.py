@@ -22,6 +22,7 @@ from rca.knowledge.page import render_graph
 from rca.knowledge.picture import picture_of_topology
 from rca.knowledge.rows import Batch
 from rca.knowledge.script import to_cypher
+from rca.knowledge.synced import SyncedStore
 from rca.topology import Topology
 
 _spec = spec_from_file_location("history", Path(__file__).with_name("history.py"))
@@ -111,6 +112,9 @@ def test_what_neo4j_refused_is_shown_retried_and_dropped(
     tenant, (address, password) = uuid.uuid4().hex, neo4j_address
     monkeypatch.setenv("RCA_NEO4J_PASSWORD", password)
     monkeypatch.setenv("RCA_TENANT", tenant)
+    assert SyncedStore.__init__.__kwdefaults__ is not None
+    monkeypatch.setitem(SyncedStore.__init__.__kwdefaults__, "patience", 60.0)  # of a loaded machine
+    monkeypatch.setattr("rca.knowledge.synced.READ_SECONDS", 60.0)
     row = {"incident": "one", "component": "x" * 12_000, "role": "impact"}
     with open_knowledge(address, tenant=tenant) as knowledge:
         knowledge.store.write(Batch(rows={"touched": [row]}))
