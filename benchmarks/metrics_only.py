@@ -61,7 +61,7 @@ SCRAPE, RATE = 10, 60  # seconds between samples, and what rates are taken over
 RATES = ("cpu", "diskio", "workload", "error", "latency-50", "latency-90")
 
 
-def simulated(count: int, *, first: int = 9_000, **given: bool) -> Iterator[LabelledCase]:
+def simulated(count: int, *, first: int = 12_000, **given: bool) -> Iterator[LabelledCase]:
     """Incidents of the simulator, each in its own shop, as ``withhold`` leaves them."""
     for seed in range(first, first + count):
         case, answer = simulate(seed=seed, metrics_only=True)
@@ -73,7 +73,7 @@ def like_rcaeval(count: int, *, onset: Onset) -> Iterator[LabelledCase]:
     with tempfile.TemporaryDirectory() as folder:
         for number in range(count):
             fault = list(FAULTS)[number % len(FAULTS)]
-            _write_folder(Path(folder), 9_500 + number, fault)
+            _write_folder(Path(folder), 12_500 + number, fault)
         yield from load_rcaeval(Path(folder), onset=onset)
 
 

@@ -114,10 +114,10 @@ def _find(trace: Trace, series: AmountSeries, graph: CallGraph) -> list[Finding]
 def _symptoms(context: Context) -> tuple[Symptom, ...]:
     """What was named, else every component that calls others and that nobody calls: there users would feel it.
 
-    Spans tell more than such a guess: where there are any, none is made.
+    Spans tell more than such a guess: where there are any, now or in health, none is made.
     """
     named, topology = context.case.incident.symptoms, context.topology
-    if named or len(context.case.telemetry.spans):
+    if named or len(context.case.telemetry.spans) or context.health.requests is not None:
         return named
     entries = np.setdiff1d(topology.caller, topology.callee)
     return tuple(Symptom(component=topology.components[code]) for code in entries.tolist())
