@@ -75,15 +75,16 @@ def scene_of(snapshot: bytes) -> Scene:
 def look_around(knowledge: Knowledge, scene: Scene, seen: Sequence[str] = ()) -> Surroundings:
     """What is known around a scene; of ``seen``, where these are many, those that are known to lie further away.
 
-    Begins at the symptoms and, one dependency far, at what the window's own topology has near them: what the graph
-    knows of it may not be connected to the symptoms in the graph.
+    Begins at the symptoms and, one dependency far, at what the window's own topology has near them and the graph does
+    not connect to them.
 
     Raises:
         StoreError: the store cannot be used.
     """
     found = knowledge.topology_near(scene.symptoms, scene.at)
     known, degraded = found.topology, found.degraded
-    if scene.own is not None and (beside := _beside(scene.own, scene.symptoms)):
+    beside = [] if scene.own is None else _beside(scene.own, scene.symptoms)
+    if beside := [name for name in beside if name not in known.index]:
         more = knowledge.topology_near(beside, scene.at, hops=1, callers=0)
         known, degraded = supplement(known, more.topology), degraded or more.degraded
     far: set[str] = set()
