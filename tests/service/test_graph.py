@@ -42,6 +42,12 @@ HOSTILE = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is noticed is written at once."""
+    monkeypatch.setattr("rca.service.graph.FLUSH_SECONDS", 0.2)
+
+
 def window(id: str, **more: Any) -> dict[str, Any]:
     return {**WINDOW, "id": id, **more}
 
