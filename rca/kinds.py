@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, cast, get_args
 
-from rca.errors import RuleError
+from rca.errors import RuleError, TelemetryError
 from rca.resources import bundled
 from rca.yaml_files import Mapped, Node, load_yaml, read_yaml
 
@@ -47,6 +48,30 @@ def load_kinds(path: str | Path | None = None) -> Mapping[str, Kind]:
         RuleError: the file is malformed; the error names the line.
     """
     return _bundled_kinds() if path is None else _parse(read_yaml(path, error=RuleError), str(path))
+
+
+def find_kind(name: str, *, where: str, activity: bool = False) -> str:
+    """The kind of the shipped catalogue that a sender means; changes may leave ``change.`` out.
+
+    Args:
+        name: what the sender wrote.
+        where: what errors name.
+        activity: whether a change is meant.
+
+    Raises:
+        TelemetryError: there is no such kind.
+    """
+    kinds = load_kinds()
+    for known in (name, f"change.{name}") if activity else (name,):
+        if known in kinds and not (activity and kinds[known].role != "activity"):
+            return known
+    meant = [one.name for one in kinds.values() if not activity or one.role == "activity"]
+    near = tuple(get_close_matches(name[:80], meant, n=3) or meant[:3])
+    raise TelemetryError(
+        f"the kind {name[:40]!r} is unknown",
+        where=where,
+        remedy=f"Use a kind of the catalogue (graphs/kinds.yaml), such as {_list(near)}",
+    )
 
 
 def parse_kinds(text: str, *, where: str = "kinds") -> Mapping[str, Kind]:

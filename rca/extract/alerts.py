@@ -16,7 +16,7 @@ from functools import cached_property
 
 from rca.extract.context import Context
 from rca.health.events import LOWEST, EventHistory, alert_key
-from rca.kinds import load_kinds
+from rca.kinds import find_kind, load_kinds
 from rca.topology import Topology
 from rca.types import Alert, Event, Evidence
 
@@ -40,6 +40,8 @@ def extract_alerts(context: Context) -> list[Event]:
     alerts = [alert for alert in context.case.telemetry.alerts if alert.component]
     if not alerts:
         return []
+    for kind in sorted({alert.kind for alert in alerts}):
+        find_kind(kind, where="alerts")
     history = context.health.events
     history = history.without(context.case) if history is not None else None
     shown = Shown.of(alerts, context, history if history is not None and history.incidents else None)
@@ -116,7 +118,7 @@ class Shown:
         role = alert.labels.get("role", "")
         blame = min(surprise / FULL_SURPRISE * (2.0 if alone else 1.0), 1.0)
         if self.history is None:
-            blame *= _prior(alert.kind)
+            blame *= load_kinds()[alert.kind].prior
         start, end = self._times(alerts)
         evidence = Evidence(
             sentence=self._sentence(alert, key, alone),
@@ -203,12 +205,6 @@ class Shown:
 
 def _first(pair: tuple[float, Alert]) -> float:
     return pair[0]
-
-
-def _prior(kind: str) -> float:
-    """How readily such an event is a cause, in [0, 1]; 1 for kinds that the catalogue does not list."""
-    known = load_kinds().get(kind)
-    return 1.0 if known is None else known.prior
 
 
 def _order(alert: Alert) -> tuple[object, ...]:

@@ -7,6 +7,7 @@ its blame is zero: suspicion comes from place, time and effect together (``rca.s
 from __future__ import annotations
 
 from rca.extract.context import Context
+from rca.kinds import find_kind
 from rca.quantities import clock, duration
 from rca.types import MINUTE, Change, Event, Evidence, Window
 
@@ -19,7 +20,11 @@ DEFAULT_SEVERITY = 0.6
 
 
 def extract_changes(context: Context) -> list[Event]:
-    """One event per change in the look-back whose component is known, in order of time."""
+    """One event per change in the look-back whose component is known, in order of time.
+
+    Raises:
+        TelemetryError: a change's kind is unknown.
+    """
     window = look_back(context)
     changes = [change for change in context.case.telemetry.changes if change.component]
     recent = [change for change in changes if window.start <= change.time < window.end]
@@ -41,14 +46,15 @@ def _event(change: Change, onset: int) -> Event:
     when = f"{duration(lag)} {'before' if lag >= 0 else 'after'} the earliest onset"
     author = change.attributes.get("author", "")
     by = f" by {author}" if author else ""
+    kind = find_kind(change.kind, where=f"change {change.id[:80]!r}")
     return Event(
-        id=f"{change.kind}:{change.component}:{change.id}",
+        id=f"{kind}:{change.component}:{change.id}",
         component=change.component,
-        kind=change.kind,
+        kind=kind,
         name=change.name,
         start=change.time,
         end=change.time,
-        severity=SEVERITIES.get(change.kind, DEFAULT_SEVERITY),
+        severity=SEVERITIES.get(kind, DEFAULT_SEVERITY),
         evidence=Evidence(
             sentence=f"{change.name}{by} on {change.component} at {clock(change.time)}, {when}", group=GROUP
         ),

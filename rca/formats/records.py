@@ -16,6 +16,7 @@ import msgspec
 from rca.errors import TelemetryError
 from rca.formats.rows import Rows, Table
 from rca.formats.tables import TABLES
+from rca.kinds import find_kind
 from rca.telemetry import Bools, Times
 from rca.types import Alert, Change, Direction, to_text
 
@@ -30,16 +31,20 @@ def changes_from_rows(rows: Rows) -> tuple[Change, ...]:
     """Changes in order of time.
 
     Raises:
-        TelemetryError: a cell is missing or of the wrong type, or two changes have one id.
+        TelemetryError: a cell is missing or of the wrong type, a kind is unknown, or two changes have one id.
     """
     columns = {name: rows.texts(name, required=name == "kind") for name in _TEXTS["changes"]}
+    kinds = [
+        find_kind(kind, where=f"{rows.place('kind')}, row {i + 1}", activity=True)
+        for i, kind in enumerate(columns["kind"])
+    ]
     times = rows.times("time")
     files, facts = _file_lists(rows), _labels(rows, "attributes")
     changes = [
         Change(
-            id=columns["id"][i] or f"{columns['kind'][i]}:{columns['component'][i]}:{i + 1}",
+            id=columns["id"][i] or f"{kinds[i]}:{columns['component'][i]}:{i + 1}",
             component=columns["component"][i],
-            kind=columns["kind"][i],
+            kind=kinds[i],
             name=columns["name"][i],
             time=int(times[i]),
             files=files[i],
@@ -87,6 +92,8 @@ def alerts_from_rows(rows: Rows) -> tuple[Alert, ...]:
         if first is not None and last is not None and last < first:
             raise TelemetryError("ends before it starts", where=place, remedy="Leave the end of a firing alert empty")
         texts = {name: columns[name][i] for name in _TEXTS["alerts"] if columns[name][i]}
+        if "kind" in texts:
+            texts["kind"] = find_kind(texts["kind"], where=place)
         texts["direction"] = cast(Direction, direction)
         alerts.append(Alert(**texts, time=first, end=last, severity=degree, labels=labels[i]))
     return tuple(alerts)

@@ -77,7 +77,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "changes": (
         _column("time", "time", "when it was done", required=True),
         _column("component", "text", "what was changed; empty where only the files tell"),
-        _column("kind", "text", "a kind of the catalogue, such as change.deployment", required=True),
+        _column("kind", "text", "a kind of change of the catalogue, such as deployment", required=True),
         _column("id", "text", "id of the change; default: its kind, component and number of its row"),
         _column("name", "text", "what it is called"),
         _column("files", "texts", "files that a commit touched: a JSON list, or a text parted by ;"),

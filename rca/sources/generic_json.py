@@ -19,7 +19,7 @@ import msgspec
 
 from rca.errors import SourceError, TelemetryError
 from rca.formats.records import alerts_from_rows, changes_from_rows, rows_from_plain
-from rca.kinds import load_kinds
+from rca.kinds import find_kind
 from rca.sources.bodies import DEFAULT_LIMITS, Limits, decode_json, digest, header, inflate, plain_text
 from rca.sources.notices import clock_now
 from rca.sources.received import AlertNotice, Received
@@ -86,22 +86,12 @@ def _change(given: _Record, where: str, now: Callable[[], int]) -> _Record:
     kind = record.get("kind")
     if not isinstance(kind, str) or not kind:
         raise SourceError("no kind", where=where, remedy="Send a kind, such as deployment")
-    record["kind"] = _kind(kind, where)
+    record["kind"] = find_kind(kind, where=where, activity=True)
     record["id"] = _id(record.get("id"), "change", given)
     if record.get("time", record.get("timestamp")) in (None, "") and not any(key.startswith("time_") for key in record):
         record.pop("timestamp", None)
         record["time"] = now()
     return record
-
-
-def _kind(kind: str, where: str) -> str:
-    """A kind of the catalogue; ``change.`` may be left out."""
-    kinds = load_kinds()
-    for name in (kind, f"change.{kind}"):
-        if name in kinds and kinds[name].role == "activity":
-            return name
-    known = ", ".join(name.removeprefix("change.") for name, one in kinds.items() if one.role == "activity")
-    raise SourceError(f"the kind {kind[:40]!r} is unknown", where=where, remedy=f"Use one of {known}")
 
 
 def _notices(alerts: Sequence[_Record], where: str, now: Callable[[], int]) -> tuple[AlertNotice, ...]:

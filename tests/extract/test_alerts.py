@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rca.errors import TelemetryError
 from rca.extract.alerts import FULL_SURPRISE, extract_alerts
 from rca.extract.context import Context
 from rca.health import HealthProfile
@@ -157,7 +158,7 @@ some_alerts = st.lists(
         Alert,
         component=st.sampled_from(["", *COMPONENTS, "unknown"]),
         name=st.sampled_from(["cpu", "/pay slow"]),
-        kind=st.sampled_from(["alert.firing", "latency.up", "no.such_kind"]),
+        kind=st.sampled_from(["alert.firing", "latency.up", "saturation.cpu"]),
         time=st.none() | st.integers(-100, 100),
         end=st.none() | st.integers(-100, 100),
         direction=st.sampled_from(["up", "down", "none"]),
@@ -179,3 +180,8 @@ def test_any_alerts_give_events_with_distinct_ids_whatever_their_order(alerts, p
     turned = extract_alerts(context(incident("now", *reversed(alerts)), history))
     by_id = defaultdict(float, {event.id: event.evidence.blame for event in turned})
     assert {event.id: event.evidence.blame for event in events} == by_id
+
+
+def test_an_alert_of_an_unknown_kind_is_an_error():
+    with pytest.raises(TelemetryError, match="'no_such' is unknown"):
+        extract_alerts(context(incident("now", replace(CPU, kind="no_such"))))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+import pytest
+
+from rca.errors import TelemetryError
 from rca.extract.changes import LOOK_BACK, extract_changes
 from rca.extract.context import Context
 from rca.health import HealthProfile
@@ -61,3 +65,8 @@ def test_changes_come_in_order_of_time_and_once_each() -> None:
 
 def test_a_change_of_no_known_component_is_no_event() -> None:
     assert extract_changes(make(change(ONSET, component=""))) == []
+
+
+def test_a_change_of_an_unknown_kind_is_an_error() -> None:
+    with pytest.raises(TelemetryError, match="'magic' is unknown"):
+        extract_changes(make(replace(change(ONSET), kind="magic")))

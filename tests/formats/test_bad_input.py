@@ -69,6 +69,12 @@ def series(values: str, times: str = '["2026-01-31T12:00:00Z"]', more: str = "")
         ('{"changes": [{"time": 5, "component": "a", "kind": "k", "at": 1}]}', "changes", "unknown column 'at'"),
         ('{"alerts": [{"component": "a", "name": "n", "severity": 2}]}', "alerts, alert 1", "outside [0, 1]"),
         ('{"alerts": [{"component": "a", "name": "n", "direction": "left"}]}', "alerts, alert 1", "'left' is unknown"),
+        ('{"alerts": [{"component": "a", "name": "n", "kind": "magic"}]}', "alerts, alert 1", "'magic' is unknown"),
+        (
+            '{"changes": [{"time": 1, "component": "a", "kind": "latency.up"}]}',
+            "changes, column kind, row 1",
+            "'latency.up' is unknown",
+        ),
         ('{"alerts": [{"component": "a", "name": "n", "labels": {"x": {}}}]}', "alerts[0]", "Expected"),
     ],
 )
@@ -321,3 +327,8 @@ def test_any_cells_under_a_right_header_give_a_value_or_an_error(
 ) -> None:
     content = "\n".join(",".join(row) for row in [head, *rows])
     refuse_or_read(read_metrics, tmp_path / "metrics.csv", content.encode())
+
+
+def test_a_change_need_not_say_that_it_is_one() -> None:
+    body = b'{"changes": [{"time": "2026-01-31T12:00:00Z", "component": "cart", "kind": "deployment"}]}'
+    assert [change.kind for change in telemetry_from_json(body).changes] == ["change.deployment"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rca import formats
 from rca.formats import FORMS, telemetry_from_json, telemetry_to_json
+from rca.kinds import load_kinds
 from rca.telemetry import LogBatch, MetricFrame, SpanBatch, Telemetry, encode, texts
 from rca.types import Alert, Change
 
@@ -88,12 +89,13 @@ def spans(draw: st.DrawFn) -> SpanBatch:
     )
 
 
+KINDS = sorted(load_kinds())
 CHANGES = st.lists(
     st.builds(
         Change,
         id=NAMES,
         component=ANY_TEXT,
-        kind=NAMES,
+        kind=st.sampled_from([kind for kind in KINDS if load_kinds()[kind].role == "activity"]),
         name=ANY_TEXT,
         time=TIMES,
         files=st.lists(ANY_TEXT, max_size=3).map(tuple),
@@ -108,7 +110,7 @@ ALERTS = st.lists(
         Alert,
         component=NAMES,
         name=NAMES,
-        kind=NAMES,
+        kind=st.sampled_from(KINDS),
         time=st.one_of(st.none(), TIMES),
         severity=st.floats(0.0, 1.0),
         direction=st.sampled_from(["up", "down", "none"]),
