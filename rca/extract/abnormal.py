@@ -8,13 +8,15 @@ robust scale.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rca.extract.context import Context
 from rca.telemetry import MetricFrame
+
+if TYPE_CHECKING:
+    from rca.extract.context import Context
 
 Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rca.detectors.protocol import Detector
+from rca.extract.abnormal import AbnormalSeries, find_abnormal
 from rca.extract.meaning import classify
 from rca.health import HealthProfile
 from rca.logs.messages import unwrap_batch
@@ -54,6 +55,11 @@ class Context:
         """The case's spans in order, joined to each other and to the log lines."""
         telemetry = self.case.telemetry
         return link_spans(telemetry.spans, telemetry.logs) if self.joined is None else self.joined
+
+    @cached_property
+    def abnormal(self) -> AbnormalSeries:
+        """The series that deviate around the alert."""
+        return find_abnormal(self)
 
     @cached_property
     def components(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from rca.extract.abnormal import AbnormalSeries, find_abnormal
+from rca.extract.abnormal import AbnormalSeries
 from rca.extract.context import Context
 from rca.extract.meaning import classify, kind_of
 from rca.kinds import load_kinds
@@ -37,7 +37,7 @@ FAILED = 2
 
 def extract_order(context: Context) -> list[Event]:
     """Weak events about whose metrics left health first."""
-    return _order_events(context, find_abnormal(context), competitors(context))
+    return _order_events(context, context.abnormal, competitors(context))
 
 
 def extract_failing(context: Context) -> list[Event]:
@@ -45,7 +45,7 @@ def extract_failing(context: Context) -> list[Event]:
     able = competitors(context)
     return [
         *_span_events(context, able),
-        *_demand_events(context, find_abnormal(context), able),
+        *_demand_events(context, context.abnormal, able),
         *_symptom_events(context),
     ]
 

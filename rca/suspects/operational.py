@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from rca.extract.abnormal import AbnormalSeries, find_abnormal
+from rca.extract.abnormal import AbnormalSeries
 from rca.extract.context import Context
 from rca.extract.failing import DEMAND_FACTOR, competitors, demand_factors, is_demand
 from rca.extract.meaning import classify, kind_of
@@ -95,7 +95,7 @@ def find_operational(context: Context, first: str, onset: int) -> list[Event]:
     The events carry no blame of their own: the labels of who fails stay with who fails. They weigh
     in ``rank_suspects``.
     """
-    abnormal = find_abnormal(context)
+    abnormal = context.abnormal
     return operational_events(context, abnormal, observe(context, abnormal, first, onset), onset)
 
 

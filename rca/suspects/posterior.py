@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rca.extract.abnormal import STEADY, AbnormalSeries, find_abnormal, growth, ramp_start
+from rca.extract.abnormal import STEADY, AbnormalSeries, growth, ramp_start
 from rca.extract.changes import look_back
 from rca.extract.context import Context
 from rca.suspects.behaviour import NEGLIGIBLE, Behaviour, judge_change
@@ -116,7 +116,7 @@ def rank_suspects(context: Context, first: str, onset: int) -> Suspicion:
     if not first:
         return Suspicion()
     changes = _recent(context)
-    abnormal = find_abnormal(context)
+    abnormal = context.abnormal
     observed = observe(context, abnormal, first, onset)
     scene = _set_scene(context, abnormal, observed, changes, onset)
     # Compared with the deviation of others, which is measured in the same way: not extrapolated.
