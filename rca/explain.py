@@ -83,6 +83,7 @@ def write_report(
         timings=dict(stages.timings),
         first_failing=next((name for name in ranking.names if name in able), ""),
         degraded=tuple(stages.degraded),
+        untrained={} if ranking.belief is None else ranking.belief.untrained,
     )
 
 

@@ -343,6 +343,7 @@ class Report:
     (demand, a full host, bad data, the world outside): their severity is the belief in them.
     ``degraded`` are those of the ``warnings`` that say what could not be used and what answered in its place.
     ``similar`` are confirmed incidents that looked like this one, nearest first, where a history was given.
+    ``untrained`` are the scores without learned weights, most to blame first, where such weights ranked.
     """
 
     incident: Incident
@@ -364,3 +365,4 @@ class Report:
     first_failing: str = ""
     degraded: tuple[str, ...] = ()
     similar: tuple[SimilarIncident, ...] = ()
+    untrained: Mapping[str, float] = field(default_factory=dict)

@@ -65,6 +65,7 @@ def rerank(
                 description.candidates[i]: contributions(model, description, rows, i, float(probability[i]))
                 for i in order[:MOST_EXPLAINED]
             },
+            untrained=dict(zip(ranking.names, ranking.scores.tolist(), strict=True)),
         ),
     )
 

@@ -28,11 +28,13 @@ class Belief:
         source: name and version of the weights.
         probability: calibrated, of each candidate in order, in (0, 1), shape (order,).
         parts: of the first candidates by name, what the log odds of their probability add up from.
+        untrained: the scores of the ranking in whose place it stands, in [0, 1), in its order.
     """
 
     source: str
     probability: npt.NDArray[np.float64]
     parts: Mapping[str, tuple[Contribution, ...]]
+    untrained: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)

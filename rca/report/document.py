@@ -36,10 +36,7 @@ def to_document(report: Report, *, case: Case | None = None, timings: bool = Fal
         "contacts": _contacts(report, case),
         "onset": _time(report.onset),
         "root_causes": [_cause(rank, cause) for rank, cause in enumerate(report.root_causes, 1)],
-        "ranking": [
-            {"component": name, "score": _number(score)}
-            for name, score in zip(report.ranking, report.scores, strict=True)
-        ],
+        "ranking": _ranking(zip(report.ranking, report.scores, strict=True)),
         "critical": _ids(report.critical),
         "impact": list(report.impact),
         "blast_radius": list(report.blast_radius),
@@ -52,11 +49,17 @@ def to_document(report: Report, *, case: Case | None = None, timings: bool = Fal
         "events": {event.id: _event(event) for event in events},
         "edges": _edges(report, events),
     }
+    if report.untrained:
+        document["untrained"] = _ranking(report.untrained.items())
     if report.similar:
         document["similar"] = [similar_document(past) for past in report.similar]
     if timings:
         document["timings"] = {name: _number(seconds) for name, seconds in report.timings.items()}
     return document
+
+
+def _ranking(scores: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:
+    return [{"component": name, "score": _number(score)} for name, score in scores]
 
 
 def to_json(report: Report, *, case: Case | None = None, timings: bool = False) -> str:

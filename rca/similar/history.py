@@ -59,8 +59,9 @@ def portrait_of(past: PastIncident) -> Portrait:
 
 
 def read_scores(document: Mapping[str, Any]) -> dict[str, float]:
-    """Score of each ranked component, from a report's document."""
-    return {row["component"]: float(row["score"]) for row in document.get("ranking", ())}
+    """Score of each ranked component in the untrained answer, from a report's document."""
+    rows = document.get("untrained", document.get("ranking", ()))
+    return {row["component"]: float(row["score"]) for row in rows}
 
 
 def _graph(past: PastIncident) -> CausalityGraph:

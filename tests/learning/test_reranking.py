@@ -15,6 +15,7 @@ from rca.pipeline import analyze, trace_causes
 from rca.report.document import to_document
 from rca.report.text import render_text
 from rca.settings import Settings
+from rca.similar.history import read_scores
 from rca.stages import Stages
 from rca.types import Report
 
@@ -114,3 +115,12 @@ def test_services_that_were_never_confirmed_keep_the_order_of_the_untrained_answ
     assert len(places) > 2
     for i, j in zip(*np.where(untrained[:, None] > untrained[None, :]), strict=True):
         assert belief[places[i]] > belief[places[j]]
+
+
+def test_the_untrained_scores_stay_in_the_document_for_later_comparison(
+    report: Report, incidents: list[LabelledCase]
+) -> None:
+    plain = analyze(incidents[0].case)
+    assert read_scores(to_document(report)) == read_scores(to_document(plain))
+    assert list(to_document(report)["ranking"]) != list(to_document(plain)["ranking"])
+    assert "untrained" not in to_document(plain)
