@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rca.extract.context import Context
+from rca.extract.own_metrics import sees_calls
 from rca.ranking import Ranking
 from rca.symptoms import check_symptoms
 from rca.types import Verdict
@@ -21,6 +22,8 @@ NOTHING, NAMED = 0.05, 0.25
 UNCONFIRMED = "the alert is not confirmed"
 # Two candidates closer than this are not separated.
 SEPARATED = 0.9
+# Below it components' own metrics alone name no cause: none of 30 windows without a fault reached it.
+ALONE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +65,23 @@ def judge(ranking: Ranking, context: Context) -> Judgement:
         doubts.append(f"nothing was seen on {ranking.first} itself: it is believed for what surrounds it")
     elif _only_noticed(ranking):
         doubts.append(f"nothing speaks against {ranking.first} but that it is where the symptom was noticed")
+    elif confidence[0] < ALONE and _only_metrics(context, ranking):
+        doubts.append(
+            "nobody named a symptom and nothing shows who calls whom: in healthy hours as well something deviates"
+        )
     if strength[0] < NAMED:
         doubts.append(f"the evidence against {ranking.first} is faint")
     if rival and strength[rival] > SEPARATED * strength[0]:
         doubts.append(f"the evidence does not separate {ranking.first} from {ranking.names[rival]}")
     return Judgement(confidence=confidence, verdict="inconclusive" if doubts else "cause", reasons=tuple(doubts))
+
+
+def _only_metrics(context: Context, ranking: Ranking) -> bool:
+    """Whether there are but components' own metrics: no symptom, no alert, no log, and no call."""
+    incident, telemetry = context.case.incident, context.case.telemetry
+    if incident.symptoms or telemetry.alerts or len(telemetry.logs):
+        return False
+    return not sees_calls(context, ranking.events)
 
 
 def _only_noticed(ranking: Ranking) -> bool:

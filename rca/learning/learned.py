@@ -36,7 +36,7 @@ FLOOR = 0.05
 # The same where the untrained answer speaks for services that were never confirmed: there, silence counts.
 SILENCE = 1e-3
 # The power of the nameless weights beside the untrained answer in how much those services get together.
-BESIDE = 0.15
+BESIDE = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -148,3 +148,11 @@ def test_any_series_gives_finite_evidence(values: list[float]) -> None:
     for metric in ("cpu_usage", "availability_ratio", "orders_placed"):
         found = extract_own_metrics(context_of({("cart", metric): np.array(values), ("web", "x"): steady()}))
         assert all(np.isfinite(e.evidence.likelihood) and 0 <= e.severity <= 1 for e in found if e.evidence)
+
+
+def test_without_symptom_and_calls_an_uncertain_cause_is_not_named() -> None:
+    series = {(f"service-{i}", "cpu_utilization"): risen(1.3) if i < 3 else steady() for i in range(8)}
+    report = analyze(case_of(series))
+    assert report.verdict == "inconclusive"
+    assert any("nobody named a symptom" in reason for reason in report.missing)
+    assert set(report.ranking[:3]) == {"service-0", "service-1", "service-2"}
