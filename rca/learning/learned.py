@@ -96,12 +96,7 @@ class LearnedModel:
     @cached_property
     def nameless(self) -> Softmax:
         """The weights without those of who a component is."""
-        kept = np.array([group not in IDENTITY for group, _ in self.columns.features], np.float64)
-        return Softmax(
-            common=self.weights.common * kept,
-            by_type=self.weights.by_type * kept[:, None],
-            context=self.weights.context,
-        )
+        return without_names(self.weights, self.columns)
 
     def posterior(self, description: Description, rows: Sequence[Features] | None = None) -> Posterior:
         """The belief in each candidate; of a description without candidates, empty.
@@ -141,6 +136,12 @@ def candidate_rows(
         else:
             rows.append({key: x for key, x in own.items() if key[0] not in IDENTITY} | background_of)
     return rows
+
+
+def without_names(weights: Softmax, columns: Columns) -> Softmax:
+    """The weights without those of who a component is."""
+    kept = np.array([group not in IDENTITY for group, _ in columns.features], np.float64)
+    return Softmax(common=weights.common * kept, by_type=weights.by_type * kept[:, None], context=weights.context)
 
 
 def log_prior(description: Description) -> Floats:

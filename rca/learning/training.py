@@ -20,9 +20,9 @@ import numpy.typing as npt
 from rca.errors import TrainingError
 from rca.learning.background import Background
 from rca.learning.bounds import bound_users
-from rca.learning.columns import IDENTITY, Columns
+from rca.learning.columns import Columns
 from rca.learning.confirmed import Confirmed, deal_folds
-from rca.learning.learned import PRIOR_WORTH, LearnedModel, believe, candidate_rows, log_prior, temper
+from rca.learning.learned import PRIOR_WORTH, LearnedModel, believe, candidate_rows, log_prior, temper, without_names
 from rca.learning.softmax import UNKNOWN, Design, Labels, Softmax, fit_softmax
 
 Floats = npt.NDArray[np.float64]
@@ -156,7 +156,7 @@ class _Problem:
             services = frozenset(self.incidents[i].service for i in seen)
             design = self.design.take(test)
             descriptions = [self.incidents[i].description for i in test]
-            found, joint = believe(design, weights, _without_names(weights, self.columns), descriptions, services)
+            found, joint = believe(design, weights, without_names(weights, self.columns), descriptions, services)
             probability[self.design.rows(test)] = found
             known = np.array([self.incidents[i].service in services for i in test], bool)
             types = np.where(known, self.types[test], UNKNOWN)
@@ -167,11 +167,6 @@ class _Problem:
         """Incidents whose confirmed cause has each column."""
         rows = self.design.features[np.flatnonzero(self.causes)]
         return np.bincount(rows.indices, minlength=len(self.columns.features)).astype(np.int64)
-
-
-def _without_names(weights: Softmax, columns: Columns) -> Softmax:
-    kept = np.array([group not in IDENTITY for group, _ in columns.features], np.float64)
-    return Softmax(common=weights.common * kept, by_type=weights.by_type * kept[:, None], context=weights.context)
 
 
 def _of_labels(design: Design, causes: npt.NDArray[np.bool_], types: Codes, found: Floats, joint: Floats) -> Floats:

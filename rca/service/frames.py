@@ -8,6 +8,8 @@ import msgspec
 
 SIZE = 8
 MAX_FRAME = 1 << 30
+# What helps where a worker has too little memory; it may find that out itself, or die of it.
+SMALLER = "Take a shorter window or baseline, or raise worker_memory"
 
 
 class Call(msgspec.Struct, array_like=True):

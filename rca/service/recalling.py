@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from rca.errors import ModelError
+from rca.knowledge.records import NO_CHANGE
 from rca.learning.confirmed import confirm
 from rca.learning.description import Description
 from rca.learning.learned import LearnedModel
@@ -32,7 +33,6 @@ from rca.similar.precedents import Precedent, Precedents
 Progress = Callable[[str], None]
 # Confirmed incidents that are compared with, the latest; ten thousand signs of them stay in memory.
 MOST_REMEMBERED = 500
-NO_CHANGE = "none"
 
 
 class Remembered(msgspec.Struct, array_like=True, frozen=True):

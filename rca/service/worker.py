@@ -13,10 +13,9 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from rca.errors import InputError, RCAError
-from rca.service.frames import SIZE, Answer, Call, encode, read_call
+from rca.service.frames import SIZE, SMALLER, Answer, Call, encode, read_call
 
 Progress = Callable[[str], None]
-_SMALLER = "Take a shorter window or baseline, or raise worker_memory"
 
 
 def main() -> None:
@@ -58,10 +57,10 @@ def answer_call(
     except RCAError as error:
         return _refusal(error)
     except MemoryError:
-        return _refusal(InputError("needs more memory than a worker has", remedy=_SMALLER))
+        return _refusal(InputError("needs more memory than a worker has", remedy=SMALLER))
     except Exception as error:
         if type(error).__module__.partition(".")[0] == "pyarrow" and "malloc" in str(error):
-            return _refusal(InputError("needs more memory than a worker has", remedy=_SMALLER))
+            return _refusal(InputError("needs more memory than a worker has", remedy=SMALLER))
         traceback.print_exc()
         return Answer("broken", {"problem": f"a mistake in rca itself: {type(error).__name__}"})
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from rca.errors import InputError, OverloadedError, RCAError, SettingsError, SourceError, TelemetryError
-from rca.service.frames import MAX_FRAME, SIZE, Answer, Call, encode, read_answer
+from rca.service.frames import MAX_FRAME, SIZE, SMALLER, Answer, Call, encode, read_answer
 
 START_SECONDS = 120.0  # loading the engine takes 3 s; on a machine that is busy, much longer
 _TOLD = ("RCA_HOME",)  # where trained detectors are; the others configure the service, and some are secret
@@ -108,7 +108,7 @@ class WorkerPool:
         except (OSError, asyncio.IncompleteReadError) as bad:
             raise WorkerDiedError(
                 f"the process died while it was to {operation}",
-                remedy="Take a shorter window or baseline, or raise worker_memory",
+                remedy=SMALLER,
             ) from bad
         finally:
             if sound:

@@ -11,7 +11,7 @@ from typing import Any
 from rca.errors import ConflictError, NotFoundError, OverloadedError
 from rca.stores.records import Delivery, Feedback, Filed, IdempotencyKey, IncidentRecord, Job, Part, ReportRecord
 from rca.stores.relational_deliveries import DeliveryTables
-from rca.stores.relational_jobs import JOB, JobTables, job_of_row
+from rca.stores.relational_jobs import JOB, JobTables, insert_report, job_of_row
 from rca.stores.relational_learned import insert_portrait
 from rca.stores.writer import Row, Transaction
 
@@ -136,10 +136,7 @@ class IncidentTables(JobTables, DeliveryTables):
         def write(sql: Transaction) -> bool:
             if not self._leave(sql, job, attempt, now, "done", ""):
                 return False
-            sql.run(
-                "INSERT INTO reports VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job) DO NOTHING",
-                _report_row(report),
-            )
+            insert_report(sql, report)
             if report.portrait is not None:
                 insert_portrait(sql, report.portrait)
             sql.run(
@@ -236,11 +233,6 @@ def _incident_row(incident: IncidentRecord) -> tuple[Any, ...]:
         incident.confidence,
         incident.source,
     )
-
-
-def _report_row(report: ReportRecord) -> tuple[Any, ...]:
-    parts = (report.document, report.page, report.graph, report.graphml)
-    return (report.job, report.incident, report.created, *parts)
 
 
 def _incident(row: Row) -> IncidentRecord:

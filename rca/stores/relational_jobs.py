@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from rca.errors import NotFoundError, OverloadedError
-from rca.stores.records import Job, JobState
+from rca.stores.records import Job, JobState, ReportRecord
 from rca.stores.writer import Row, Transaction
 
 T = TypeVar("T")
@@ -141,6 +141,15 @@ class JobTables(Tables):
             " WHERE id = ? AND attempt = ? AND state = 'running'"
         )
         return sql.run(statement, (state, now, error, state, job, attempt)) == 1
+
+
+def insert_report(sql: Transaction, report: ReportRecord) -> None:
+    """Keeps what a job came to, once."""
+    parts = (report.document, report.page, report.graph, report.graphml)
+    sql.run(
+        "INSERT INTO reports VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job) DO NOTHING",
+        (report.job, report.incident, report.created, *parts),
+    )
 
 
 def job_of_row(row: Row) -> Job:

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 
 from rca.errors import NotFoundError
 from rca.stores.records import Job, LearnedUse, LearnedVersion, PortraitRecord, ReportRecord, Sighting
-from rca.stores.relational_jobs import JOB, LESSON, JobTables, job_of_row
+from rca.stores.relational_jobs import JOB, LESSON, JobTables, insert_report, job_of_row
 from rca.stores.writer import Transaction
 
 # Versions that are kept; each is below a megabyte.
@@ -56,12 +56,7 @@ class LearnedTables(JobTables):
         def write(sql: Transaction) -> bool:
             if not self._leave(sql, job, attempt, now, "done", ""):
                 return False
-            columns = "job, incident, created, document, page, graph, graphml"
-            parts = (report.document, report.page, report.graph, report.graphml)
-            sql.run(
-                f"INSERT INTO reports ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (report.job, "", report.created, *parts),
-            )
+            insert_report(sql, report)
             if version is not None:
                 row = (version.version, version.created, version.card, version.weights, version.kinds)
                 sql.run(
