@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -183,7 +183,8 @@ class _Server:
         self.uri = uri
         self._failures = (neo4j.exceptions.DriverError, neo4j.exceptions.Neo4jError, OSError)
         self._passing = neo4j.exceptions.TransientError
-        self._turn = threading.Lock()
+        self._turn, self._door = threading.Lock(), threading.Lock()
+        self._inside, self._closed = 0, False
         self._database = database
         self._checked = self._prepared = False
         try:
@@ -235,15 +236,35 @@ class _Server:
         return self._guarded(self._bring_forward, "prepared")
 
     def close(self) -> None:
-        """Gives the connections back."""
-        self._driver.close()
+        """Gives the connections back; where somebody still waits for an answer, as soon as nobody does any more."""
+        with self._door:
+            self._closed = True
+            over = not self._inside
+        if over:
+            self._driver.close()
 
     def _guarded(self, work: Callable[[neo4j.Session], Result], what: str) -> Result:
         try:
-            with self._driver.session(database=self._database) as session:
+            with self._entered(), self._driver.session(database=self._database) as session:
                 return work(session)
         except self._failures as error:
             raise self._error(error, what) from error
+
+    @contextlib.contextmanager
+    def _entered(self) -> Iterator[None]:
+        """Keeps the driver open: one that is closed while it is used opens connections that nobody closes."""
+        with self._door:
+            if self._closed:
+                raise StoreError("is closed", where=self.uri, remedy="Open it again")
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._door:
+                self._inside -= 1
+                over = self._closed and not self._inside
+            if over:
+                self._driver.close()
 
     def _version(self, session: neo4j.Session) -> int:
         """How far the database is prepared; a newer one is refused."""

@@ -371,7 +371,7 @@ def test_an_alert_is_analysed_with_the_topology_of_neo4j_and_the_death_of_neo4j_
         assert report["root_causes"][0]["component"] == "cart-db"
         said = {"opinion": "confirmed", "component": "cart-db", "resolution": "a larger pool"}
         assert http.post(f"/api/v1/incidents/{first}/feedback", json=said).status_code == 201
-        assert http.get("/readyz").json()["graph"] == "degraded"
+        wait_until(lambda: http.get("/readyz").json()["graph"] == "degraded")  # looked at once a second
 
         neo4j.start()
         expected = sorted([(first, "confirmed", "cart-db"), (second, "believed", "cart-db")])
