@@ -58,6 +58,23 @@ class _Session:
         self._connection.close()
 
 
+class _Reader:
+    """A connection that one thread reads with, and another may close: SQLite crashes where both do it at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY, check_same_thread=False)
+        self._connection.execute("PRAGMA query_only=1")
+        self._lock = threading.Lock()
+
+    def rows(self, statement: str, parameters: Sequence[Any]) -> list[Row]:
+        with self._lock:
+            return self._connection.execute(statement, parameters).fetchall()
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+
 class SQLiteStore(RelationalStore):
     """A store in one file.
 
@@ -73,7 +90,8 @@ class SQLiteStore(RelationalStore):
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: list[_Reader] = []
+        self._closed = False
         self._lock = threading.Lock()
         super().__init__()
 
@@ -91,24 +109,25 @@ class SQLiteStore(RelationalStore):
     def read(self, statement: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """The rows of a query."""
         try:
-            return self._reader().execute(statement, parameters).fetchall()
+            return self._reader().rows(statement, parameters)
         except sqlite3.Error as bad:
             raise StoreError(f"cannot be read: {bad}", where=self._path, remedy="Check the file and its disk") from bad
 
     def close(self) -> None:
-        """Commits what waits and closes all connections."""
+        """Commits what waits, lets every query finish, and closes all connections."""
         super().close()
         with self._lock:
+            self._closed = True
             for reader in self._readers:
                 reader.close()
             self._readers.clear()
 
-    def _reader(self) -> sqlite3.Connection:
-        reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
+    def _reader(self) -> _Reader:
+        reader: _Reader | None = getattr(self._local, "reader", None)
         if reader is None:
-            reader = sqlite3.connect(self._path, isolation_level=None, timeout=_BUSY, check_same_thread=False)
-            reader.execute("PRAGMA query_only=1")
-            self._local.reader = reader
             with self._lock:
+                if self._closed:
+                    raise StoreError("the store is closed", where=self._path)
+                reader = self._local.reader = _Reader(self._path)
                 self._readers.append(reader)
         return reader

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from time import sleep
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -370,6 +371,26 @@ def test_what_was_acknowledged_is_there_after_it_is_opened_again(url: str) -> No
     again.close()
     with pytest.raises(StoreError, match="closed"):
         again.append("events", [entry("b")])
+
+
+def test_a_store_may_be_closed_while_threads_read_it_and_refuses_them_then(url: str) -> None:
+    opened = open_store(url)
+    opened.append("events", [entry(f"e{number}") for number in range(20_000)]).result()
+
+    def read_on() -> int:
+        whole = 0
+        while True:
+            try:
+                assert opened.count("events") == 20_000
+            except StoreError:
+                return whole
+            whole += 1
+
+    with ThreadPoolExecutor(4) as pool:
+        readers = [pool.submit(read_on) for _ in range(4)]
+        sleep(0.3)
+        opened.close()
+        assert sum(reader.result(20) for reader in readers) > 0
 
 
 def test_a_store_that_a_newer_version_made_is_refused(url: str, store: Store) -> None:
