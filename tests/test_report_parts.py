@@ -169,6 +169,34 @@ def test_the_alert_alone_names_no_cause(shop) -> None:
     assert found.reasons == ("nothing speaks against shop but that it is where the symptom was noticed",)
 
 
+def deviating(shop, kind: str, group: str, blame: float, *, hurts: bool = False, symptoms: tuple = ()):
+    seen = replace(event("pay", kind, 0), evidence=Evidence(sentence="", group=group, blame=blame, likelihood=3.0))
+    _, ranking, context = world(shop, seen, case=shop.case(symptoms=symptoms), settings=Settings(walk=0.0))
+    return judge(ranking, context, hurts=hurts)
+
+
+def test_what_uses_more_and_hurts_nobody_is_no_cause_where_nobody_named_a_symptom(shop) -> None:
+    found = deviating(shop, "saturation.threads", "order", 0.9)
+    assert found.verdict == "inconclusive"
+    assert found.reasons[0].startswith("nobody named a symptom and no request suffers from what pay uses")
+    assert deviating(shop, "saturation.threads", "order", 0.9, hurts=True).verdict == "cause"
+    assert deviating(shop, "errors.up", "error spans", 0.9).verdict == "cause"
+
+
+def test_a_quantity_that_deviates_a_little_is_a_cause_only_where_somebody_named_a_symptom(shop) -> None:
+    found = deviating(shop, "errors.up", "error spans", 0.4)
+    assert found.verdict == "inconclusive"
+    assert len(found.reasons) == 1
+    assert found.reasons[0].startswith("nobody named a symptom and what deviates on pay is slight evidence")
+    assert deviating(shop, "errors.up", "error spans", 0.6).verdict == "cause"
+    named = deviating(shop, "errors.up", "error spans", 0.4, symptoms=(Symptom(component="pay"),))
+    assert named.verdict == "cause"
+
+
+def test_what_never_happens_in_health_is_a_cause_though_it_weighs_little_and_nobody_named_a_symptom(shop) -> None:
+    assert deviating(shop, "request.missing", "requests", 0.4).verdict == "cause"
+
+
 def with_symptom(shop, component: str, metric: str):
     return shop.context(case=shop.case(symptoms=(Symptom(component=component, metric=metric),), onset=None))
 
