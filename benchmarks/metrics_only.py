@@ -137,25 +137,34 @@ def _total(
 
 def public(_: int, *, name: str, folder: str, onset: Onset = "estimated", **given: bool) -> Iterator[LabelledCase]:
     """A public set as ``withhold`` leaves it."""
-    root = Path(os.environ.get("RCA_DATA", "/nowhere"))
-    for case, answer in load_set(name, root / folder, onset=onset):
+    for case, answer in read_set(name, folder, onset=onset):
         yield LabelledCase(withhold(case, **given), answer)
+
+
+def read_set(name: str, folder: str, *, onset: Onset = "estimated") -> Iterator[LabelledCase]:
+    """The incidents of a public set below RCA_DATA."""
+    return load_set(name, Path(os.environ.get("RCA_DATA", "/nowhere")) / folder, onset=onset)
+
+
+def unasked(case: Case) -> Case:
+    """The case as it is, but for who complained."""
+    alerts = tuple(alert for alert in case.telemetry.alerts if alert.time is None)
+    incident = replace(case.incident, symptoms=(), title="")
+    return replace(case, incident=incident, telemetry=replace(case.telemetry, alerts=alerts))
 
 
 def withhold(case: Case, *, calls: bool = False, topology: bool = False, symptom: bool = False) -> Case:
     """The case with metrics of its components, and alerts on them, alone, and of the rest what is named."""
+    case = case if symptom else unasked(case)
     frame = case.telemetry.metrics
     metrics = frame if calls else frame.select(np.flatnonzero(frame.peer == NO_PEER))
     alerts = [a for a in case.telemetry.alerts if not a.group.startswith("spans") and not a.kind.startswith("log.")]
-    if not symptom:
-        alerts = [alert for alert in alerts if alert.time is None]
     health = case.health
     if health is not None:
         health = replace(health, requests=None, edges=None, own_times=None, logs=None)
     return replace(
         case,
         telemetry=Telemetry(metrics=metrics, alerts=tuple(alerts)),
-        incident=case.incident if symptom else replace(case.incident, symptoms=(), title=""),
         topology=case.topology if topology else None,
         health=health,
     )

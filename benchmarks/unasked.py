@@ -9,29 +9,18 @@ the public sets have faults only. A cause in a window without a fault is a false
 from __future__ import annotations
 
 import argparse
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from metrics_only import withhold
+from metrics_only import read_set, unasked, withhold
 
 from rca import analyze
-from rca.cases.registry import load_set
 from rca.simulator import NO_FAULT, simulate
 from rca.types import Answer, Case
 
 Bed = Iterator[tuple[Case, Answer]]
-
-
-def unasked(case: Case) -> Case:
-    """The case as it is, but for who complained."""
-    alerts = tuple(alert for alert in case.telemetry.alerts if alert.time is None)
-    incident = replace(case.incident, symptoms=(), title="")
-    return replace(case, incident=incident, telemetry=replace(case.telemetry, alerts=alerts))
 
 
 def simulated(seeds: range, *, hide: Callable[[Case], Case], **facts: Any) -> Bed:
@@ -43,7 +32,7 @@ def simulated(seeds: range, *, hide: Callable[[Case], Case], **facts: Any) -> Be
 
 def public(_: range, *, name: str, folder: str) -> Bed:
     """A public set."""
-    for case, answer in load_set(name, Path(os.environ.get("RCA_DATA", "/nowhere")) / folder):
+    for case, answer in read_set(name, folder):
         yield unasked(case), answer
 
 

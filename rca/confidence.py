@@ -107,9 +107,9 @@ def _doubt_unasked(
     if not hurts and all(event.kind.partition(".")[0] in USES for event in because):
         return f"no request suffers from what {ranking.first} uses"
     quantities = all(event.evidence is None or event.evidence.group in QUANTITIES for event in because)
-    return (
-        f"what deviates on {ranking.first} is slight evidence" if quantities and ranking.strength[0] < UNASKED else ""
-    )
+    if quantities and ranking.strength[0] < UNASKED:
+        return f"what deviates on {ranking.first} is slight evidence"
+    return ""
 
 
 def _has_telemetry(context: Context) -> bool:

@@ -49,8 +49,8 @@ def write_report(
     stages: Stages,
 ) -> Report:
     """Everything the reader sees, from what the stages found."""
-    blast = reach(graph, ranking.first, context) if len(ranking.order) else ()
-    judgement = judge(ranking, context, hurts=len(blast) > 1)
+    reached = reach(graph, ranking.first, context) if len(ranking.order) else ()
+    judgement = judge(ranking, context, hurts=len(reached) > 1)
     able = competitors(context)
     count = min(context.settings.top_k, len(ranking.order))
     culprit = suspicion.culprit if judgement.verdict == "cause" else "none"
@@ -60,7 +60,7 @@ def write_report(
         for place in range(count)
     )
     found = judgement.verdict != "healthy" and bool(causes)
-    blast = blast if found else ()
+    blast = reached if found else ()
     if context.health.small:
         stages.warn("no health profile was given: the incident's own baseline made a small one")
     for rule in graph.trimmed:

@@ -60,24 +60,13 @@ CREATE TABLE resolutions (
 CREATE TABLE queue (number INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, batch BLOB NOT NULL);
 CREATE TABLE remembered (tenant TEXT, question TEXT, read_at INTEGER, claims BLOB, PRIMARY KEY (tenant, question));
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT);
-CREATE VIEW settled AS
-SELECT i.tenant, i.id AS incident, i.title, i.start,
-  CASE WHEN f.verdict IS NOT NULL THEN f.verdict WHEN i.verdict = 'cause' THEN 'believed' ELSE 'open' END AS state,
-  CASE WHEN f.verdict IS NULL THEN i.component ELSE f.component END AS component,
-  CASE WHEN f.verdict IS NULL THEN i.kind ELSE f.kind END AS kind,
-  CASE WHEN f.verdict IS NULL THEN i.change ELSE f.change END AS change,
-  (SELECT count(*) FROM touched t WHERE t.tenant = i.tenant AND t.incident = i.id AND t.role = 'blast') AS reached
-FROM incidents i
-LEFT JOIN feedback f ON f.tenant = i.tenant AND f.incident = i.id AND NOT EXISTS (
-  SELECT 1 FROM feedback g
-  WHERE g.tenant = f.tenant AND g.incident = f.incident AND (g.at, g.by) > (f.at, f.by)
-);
 """
 VERSION_2 = """
 CREATE TABLE aside (number INTEGER PRIMARY KEY, error TEXT NOT NULL, behind INTEGER, at INTEGER NOT NULL);
 """
+# Files of earlier versions have a view that took notes for judgements.
 VERSION_3 = """
-DROP VIEW settled;
+DROP VIEW IF EXISTS settled;
 CREATE VIEW settled AS
 SELECT i.tenant, i.id AS incident, i.title, i.start,
   CASE WHEN f.verdict IS NOT NULL THEN f.verdict WHEN i.verdict = 'cause' THEN 'believed' ELSE 'open' END AS state,
